@@ -1,0 +1,242 @@
+"""Component options: plain data to a dataclass and back, checked against its type hints."""
+
+from __future__ import annotations
+
+import importlib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin
+
+T = TypeVar("T")
+
+Key: TypeAlias = "str | int"
+Place: TypeAlias = "tuple[Key, ...]"
+"""Where an option is: names of mappings and indices of lists, outermost first."""
+
+Fault: TypeAlias = Literal["unknown", "missing", "type", "range"]
+
+
+class OptionError(ValueError):
+    """An option that a dataclass does not take, at a place below the component."""
+
+    def __init__(
+        self, message: str, place: Place = (), *, fault: Fault = "type", known: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+        self.fault: Fault = fault
+        self.known = tuple(known)
+        """The names that would have been right, if the fault is an unknown one."""
+
+    def below(self, key: Key) -> OptionError:
+        """Return the same error as seen from the container that holds `key`."""
+        return OptionError(self.message, (key, *self.place), fault=self.fault, known=self.known)
+
+
+def describe(component: object) -> dict[str, Any]:
+    """Return a component as JSON-able data: `{"type": "module:qualname", **options}`."""
+    cls = type(component)
+    return {"type": f"{cls.__module__}:{cls.__qualname__}"} | options_of(component)
+
+
+def construct(plain: Mapping[str, Any]) -> object:
+    """Build what `describe` described; for data of the parent process, never for user text."""
+    module, _, qualname = str(plain["type"]).partition(":")
+    target: Any = importlib.import_module(module)
+    for part in qualname.split("."):
+        target = getattr(target, part)
+    return build(target, {key: value for key, value in plain.items() if key != "type"})
+
+
+def options_of(component: object) -> dict[str, Any]:
+    """Return the options of a dataclass instance as plain data."""
+    if not is_dataclass(component) or isinstance(component, type):
+        raise TypeError(f"{component!r} is not a dataclass instance and has no options")
+    return {one.name: _plain(getattr(component, one.name)) for one in fields(component) if one.init}
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return options_of(value)
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[object, object]", value)
+        return {str(key): _plain(item) for key, item in entries.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in cast("Sequence[object]", value)]
+    return str(value) if isinstance(value, Path) else value
+
+
+def build(cls: type[T], plain: Mapping[str, Any]) -> T:
+    """Construct dataclass `cls` from plain options; raise OptionError for the first wrong one."""
+    options = option_fields(cls)
+    for name in plain:
+        if name not in options:
+            raise OptionError(f"unknown key {name!r}", (name,), fault="unknown", known=[*options])
+    types_of = hints(cls)
+    values = {name: _convert_at(name, item, types_of[name]) for name, item in plain.items()}
+    for name, option in options.items():
+        if name not in plain and option.default is option.default_factory is MISSING:
+            raise OptionError(f"missing value {name!r}", fault="missing")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise out_of_range(error, options) from error
+
+
+def option_fields(cls: type) -> dict[str, Field[Any]]:
+    """Return the fields of dataclass `cls` that its constructor takes, by name."""
+    if not is_dataclass(cls):
+        raise TypeError(f"{cls!r} is not a dataclass and takes no options")
+    return {one.name: one for one in fields(cls) if one.init}
+
+
+def hints(cls: type) -> dict[str, Any]:
+    """Return the type hints of dataclass `cls`; raise TypeError if one cannot be resolved."""
+    try:
+        return typing.get_type_hints(cls)
+    except NameError as error:
+        raise TypeError(
+            f"the types of {cls.__qualname__}'s options must be imported where it is defined, "
+            f"also at run time: {error}"
+        ) from error
+
+
+def out_of_range(error: ValueError, known: Mapping[str, object]) -> OptionError:
+    """Return `error` at the option that its message begins with, if it begins with one."""
+    first = str(error).partition(" ")[0].rstrip(":,")
+    names = first.split(".")
+    place = tuple(names) if names[0] in known else ()
+    return OptionError(str(error), place, fault="range")
+
+
+def convert(value: object, hint: object) -> object:
+    """Return `value` as the type `hint` says; raise OptionError if it is not one."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return _convert_union(value, get_args(hint))
+    if origin is Literal:
+        return _convert_literal(value, get_args(hint))
+    if origin in (list, tuple, Sequence):
+        return _convert_items(value, hint)
+    if origin in (dict, Mapping):
+        return _convert_entries(value, hint)
+    return _convert_single(value, hint)
+
+
+def _convert_at(key: Key, value: object, hint: object) -> object:
+    try:
+        return convert(value, hint)
+    except OptionError as error:
+        raise error.below(key) from error.__cause__
+
+
+def _convert_union(value: object, choices: tuple[object, ...]) -> object:
+    for choice in choices:
+        if choice is type(value) or (choice is type(None) and value is None):
+            return value
+    error: OptionError | None = None
+    for choice in choices:
+        try:
+            return convert(value, choice)
+        except OptionError as raised:
+            if error is None or len(raised.place) > len(error.place):
+                error = raised
+    if error is not None and (error.place or error.fault == "range"):
+        raise error
+    raise _mismatch(" or ".join(name_of(choice) for choice in choices), value)
+
+
+def _convert_literal(value: object, choices: tuple[object, ...]) -> object:
+    for choice in choices:
+        if type(choice) is type(value) and choice == value:
+            return value
+    raise OptionError(
+        f"expected {' or '.join(map(show, choices))}, got {show(value)}",
+        known=[str(choice) for choice in choices],
+    )
+
+
+def _convert_items(value: object, hint: object) -> object:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if not isinstance(value, list | tuple):
+        raise _mismatch("a list", value)
+    items = cast("Sequence[object]", value)
+    if origin is tuple and arguments[-1] is not Ellipsis:
+        if len(items) != len(arguments):
+            raise OptionError(f"expected a list of {len(arguments)}, got {len(items)}")
+        kinds = arguments
+    else:
+        kinds = (arguments[0],) * len(items)
+    done = [_convert_at(i, item, kinds[i]) for i, item in enumerate(items)]
+    return done if origin is list else tuple(done)
+
+
+def _convert_entries(value: object, hint: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _mismatch("a mapping", value)
+    entries = cast("Mapping[str, object]", value)
+    return {key: _convert_at(key, item, get_args(hint)[1]) for key, item in entries.items()}
+
+
+def _convert_single(value: object, hint: object) -> object:
+    if hint is Any or hint is object or (hint in (None, type(None)) and value is None):
+        return value
+    if is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise _mismatch("a mapping", value)
+        return build(cast("type[Any]", hint), cast("Mapping[str, Any]", value))
+    if hint is float and type(value) is int:
+        return _float(value)
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if type(value) is not hint:
+        raise _mismatch(name_of(hint), value)
+    return value
+
+
+def _float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise OptionError("this number is too large") from error
+
+
+NAMES: Mapping[object, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Path: "a path",
+    None: "null",
+    type(None): "null",
+}
+
+
+def name_of(hint: object) -> str:
+    """Return what a user calls the type `hint`."""
+    origin = get_origin(hint)
+    if origin is Literal:
+        return " or ".join(map(show, get_args(hint)))
+    if origin in (list, tuple, Sequence):
+        return "a list"
+    if is_dataclass(hint) or origin in (dict, Mapping):
+        return "a mapping"
+    return NAMES.get(hint, str(hint))
+
+
+def show(value: object) -> str:
+    """Return `value` as YAML would spell it, cut to fit into a sentence."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    if isinstance(value, Mapping | list | tuple):
+        return "a mapping" if isinstance(value, Mapping) else "a list"
+    text = repr(value) if not isinstance(value, int) or abs(value) < 1 << 64 else "a huge number"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _mismatch(expected: str, value: object) -> OptionError:
+    return OptionError(f"expected {expected}, got {show(value)}")
