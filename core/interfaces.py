@@ -1,0 +1,332 @@
+"""What each kind of component must do: the contracts between the core and its plugins.
+
+A component is a dataclass. Its fields are its options in the manifest, its construction is
+cheap, and importing it pulls in neither torch nor a simulator; what is expensive happens in
+`start`, `build` or `learner`, in the process that needs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from rlvla.core.slots import Slots
+    from rlvla.core.types import (
+        Arrays,
+        Field,
+        Observation,
+        Outcome,
+        Request,
+        Segment,
+        SimulatorSpec,
+        Start,
+        StepResult,
+    )
+
+
+class Simulator(Protocol):
+    """A backend that owns lanes and steps them; used by one thread of one process.
+
+    It never resets a lane by itself: after an episode's end the next call for that lane is
+    `reset`. Calls for different lanes come in any order and do not influence each other.
+    """
+
+    lanes: int
+    """How many lanes a run trains on, over all shards."""
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """Names of the tasks that episodes are drawn from."""
+        ...
+
+    @property
+    def spec(self) -> SimulatorSpec:
+        """What is shown and taken; available before `start` and without heavy imports."""
+        ...
+
+    def start(self, lanes: int) -> None:
+        """Acquire what `lanes` lanes need; they are then numbered from 0."""
+        ...
+
+    def reset(self, lane: int, start: Start) -> Observation:
+        """Begin an episode; may be called in the middle of another."""
+        ...
+
+    def step(self, lane: int, actions: NDArray[np.float32]) -> StepResult:
+        """Execute a chunk of actions, float32 [C, D]."""
+        ...
+
+    def close(self) -> None:
+        """Release everything; the simulator is not used again."""
+        ...
+
+
+class ExpertSimulator(Simulator, Protocol):
+    """A simulator that also knows how its tasks are done."""
+
+    def expert(self, lane: int) -> NDArray[np.float32]:
+        """Return the scripted expert's next action for the lane's present state, float32 [D]."""
+        ...
+
+
+class Scores(Protocol):
+    """A policy's view of recorded decisions, differentiable."""
+
+    log_prob: Tensor
+    """[B, C, K]: of each of the K stochastic elements (tokens) of each action, under the recorded
+    sampling parameters."""
+    entropy: Tensor
+    """[B, C, K]."""
+    value: Tensor
+    """[B, V]: V is 1 (chunk level) or C (action level)."""
+
+
+class Policy(Protocol):
+    """A model that acts and can be trained; it is a `torch.nn.Module` (see `module`).
+
+    Batches are numpy arrays by name, stacked on the first axis: the fields of
+    `types.observation_fields`, and where stated those of `Model.decision_fields`.
+    """
+
+    @property
+    def module(self) -> nn.Module:
+        """The parameters and buffers: what is trained, published and saved."""
+        ...
+
+    def act(
+        self, observations: Arrays, *, seeds: NDArray[np.uint64], temperature: NDArray[np.float32]
+    ) -> dict[str, NDArray[np.generic]]:
+        """Decide for each row; return the fields of `Model.decision_fields`, stacked.
+
+        `seeds` [B] alone decide the sampling noise of a row, so that the noise depends neither
+        on the row's place nor on the rest of the batch. `temperature` [B] of 0 is greedy.
+        """
+        ...
+
+    def evaluate(self, batch: Arrays) -> Scores:
+        """Score recorded decisions (observation and decision fields) under the present weights.
+
+        At equal weights `log_prob` equals what `act` recorded, to 1e-5 in float32.
+        """
+        ...
+
+    def value(self, observations: Arrays) -> Tensor:
+        """Estimate the return from each observation, [B, V]."""
+        ...
+
+    def imitate(self, batch: Arrays) -> Tensor:
+        """Return the supervised loss of the actions in `batch["action"]`, [B]."""
+        ...
+
+
+class Model(Protocol):
+    """Describes and builds a policy."""
+
+    def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
+        """Return the fields of a row that `Policy.act` writes.
+
+        At least `action` float32 [C, D] in the simulator's units, `log_prob` float32 [C, K],
+        `value` float32 [V] and whatever `Policy.evaluate` needs to score the decision again.
+        """
+        ...
+
+    def build(self, spec: SimulatorSpec, *, seed: int) -> Policy:
+        """Build the policy in float32 on the CPU, from a checkpoint or from `seed`."""
+        ...
+
+
+class Algorithm(Protocol):
+    """An objective: how decisions become a loss. The core's trainer does the rest.
+
+    Each decision of a batch weighs `1 / batch_size` in the gradient, whatever the arrival
+    order and the micro-batch it fell into.
+    """
+
+    batch_size: int
+    """Decisions per optimizer step."""
+    micro_batch_size: int
+    """Decisions per forward and backward pass; divides `batch_size`."""
+    epochs: int
+    """Passes over each batch, with one optimizer step each."""
+
+    @property
+    def demonstrations(self) -> int:
+        """Expert episodes to learn from; 0 if the algorithm learns from the policy's own decisions."""
+        ...
+
+    def check(self, spec: SimulatorSpec, model: Mapping[str, Field]) -> None:
+        """Raise ValueError if the options contradict each other or what the model records."""
+        ...
+
+    def parameter_groups(self, policy: nn.Module) -> list[dict[str, object]]:
+        """Return AdamW parameter groups of the trainable parameters."""
+        ...
+
+    def targets(self, segment: Arrays, bootstrap: NDArray[np.float32]) -> Arrays:
+        """Return what the loss of each decision of a segment needs beyond its row.
+
+        `segment` holds the rows of a segment in time order, [L, ...]; `bootstrap` [L, V] the
+        value of the true next observation where `Segment.bootstrap` names one, else 0.
+        """
+        ...
+
+    def loss(
+        self, policy: Policy, batch: Arrays, statistics: Mapping[str, tuple[float, float]]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return the loss of each decision [B] and metrics of each decision [B].
+
+        `batch` holds rows and their targets. `statistics` holds mean and standard deviation of
+        each target named in `normalised`, over the batches before this one (of this one, if it
+        is the first).
+        """
+        ...
+
+    @property
+    def normalised(self) -> Sequence[str]:
+        """Names of the targets whose running mean and deviation `loss` wants."""
+        ...
+
+
+class Batching(Protocol):
+    """Decides when waiting requests become a batch for the generator. Pure: no clock, no I/O.
+
+    The core's batcher keeps the order of arrival, never splits a request and starts the clock
+    when the first request of the batch is enqueued.
+    """
+
+    def take(self, waiting: int, active: int, waited_ms: float) -> int:
+        """Return how many of the oldest requests to serve now; 0 to wait on.
+
+        `waiting` requests are queued, `active` lanes are between two decisions or waiting
+        (so no more than `active` can come), and the oldest has waited for `waited_ms`.
+        """
+        ...
+
+    def patience_ms(self, waited_ms: float) -> float | None:
+        """Return after how long `take` should be asked again even if nothing arrives."""
+        ...
+
+
+class Sharding(Protocol):
+    """Decides which simulator worker owns which lanes."""
+
+    def split(self, lanes: int) -> list[range]:
+        """Return the lanes of each worker; every lane is in exactly one."""
+        ...
+
+
+class Logger(Protocol):
+    """Records metrics rows."""
+
+    def start(self, run_dir: str, manifest: Mapping[str, object]) -> None:
+        """Begin; `run_dir` exists."""
+        ...
+
+    def log(self, row: Mapping[str, float | int | str]) -> None:
+        """Record one row; `row["step"]` is the version, names are like `train/loss`."""
+        ...
+
+    def close(self) -> None:
+        """Flush and release."""
+        ...
+
+
+class ShardWorker(Protocol):
+    """The pipeline's view of a simulator worker: it steps the lanes of one shard.
+
+    Every call raises `LaneLostError` if the episode of the lane is lost (worker died or hung,
+    simulator raised or broke its contract); the next `reset` of the lane then waits until the
+    worker is ready again.
+    """
+
+    lanes: Sequence[int]
+    """The run's numbers of the lanes."""
+
+    async def reset(self, lane: int, start: Start, *, into: int) -> None:
+        """Begin an episode and write its first observation into slot `into`."""
+        ...
+
+    async def step(self, lane: int, slot: int, *, into: int) -> Outcome:
+        """Execute the actions in `slot`, write their results there and what follows into `into`."""
+        ...
+
+    async def demonstrate(self, lane: int, slot: int, *, into: int) -> Outcome:
+        """Like `step`, but let the simulator's expert choose the actions and write them first."""
+        ...
+
+
+class GeneratorWorker(Protocol):
+    """The pipeline's view of a generator."""
+
+    async def act(self, requests: Sequence[Request], *, version: int) -> int:
+        """Decide for each request, in its slot; return the version of the weights that did.
+
+        That version is at least `version`, one for all requests of the call.
+        """
+        ...
+
+
+class TrainerWorker(Protocol):
+    """The pipeline's view of the trainer."""
+
+    async def accumulate(self, segments: Sequence[Segment]) -> None:
+        """Add the gradient of these decisions to the batch; they are copied out of their slots."""
+        ...
+
+    async def store(self, segments: Sequence[Segment]) -> None:
+        """Keep these decisions as demonstrations."""
+        ...
+
+    async def step(self, version: int) -> Mapping[str, float]:
+        """Finish the batch: one optimizer step (one per epoch), publish as `version`; metrics."""
+        ...
+
+    async def save(self, directory: str) -> None:
+        """Write weights, optimizer and all other training state into an existing directory."""
+        ...
+
+    async def load(self, directory: str, version: int) -> None:
+        """Restore what `save` wrote and publish it as `version`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Workers:
+    """What a runtime hands to the pipeline."""
+
+    shards: Sequence[ShardWorker]
+    generator: GeneratorWorker
+    trainer: TrainerWorker
+    slots: Slots
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a runtime needs to make the workers of one phase."""
+
+    simulator: Simulator
+    model: Model
+    algorithm: Algorithm
+    lanes: Sequence[Sequence[int]]
+    """The lanes of each shard."""
+    slots: int
+    """How many rows the shared memory holds."""
+    seed: int
+    weights: str | None = None
+    """Directory that an earlier phase's trainer saved; the policy starts from it."""
+
+
+class Runtime(Protocol):
+    """Makes the workers: objects here, processes, latency models or remote actors."""
+
+    def open(self, job: Job) -> AbstractAsyncContextManager[Workers]:
+        """Start the workers; leaving the context ends them, whatever happened inside."""
+        ...

@@ -1,0 +1,144 @@
+"""Named factories, one registry per kind of component."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from rlvla.core.interfaces import Algorithm, Batching, Logger, Model, Runtime, Sharding, Simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
+
+
+class UnknownComponentError(LookupError):
+    """A manifest names a component that no plugin registered."""
+
+
+class DuplicateComponentError(ValueError):
+    """Two plugins registered the same name."""
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """A registered factory and the plugin that brought it."""
+
+    factory: Callable[..., T] | str
+    owner: str
+
+
+class Registry(Generic[T]):
+    """The factories of one kind, by name."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.owner = "unknown"
+        self._entries: dict[str, Entry[T]] = {}
+
+    def add(self, name: str, factory: Callable[..., T] | str) -> None:
+        """Register `factory`, or the `"module:attribute"` to import when it is first used."""
+        self.refuse_taken(name, self.owner)
+        self._entries[name] = Entry(factory, self.owner)
+
+    def __getitem__(self, name: str) -> Callable[..., T]:
+        entry = self._entries.get(name)
+        if entry is None:
+            raise UnknownComponentError(self._explain(name))
+        if isinstance(entry.factory, str):
+            module, _, attribute = entry.factory.partition(":")
+            return cast("Callable[..., T]", getattr(importlib.import_module(module), attribute))
+        return entry.factory
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._entries))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def owner_of(self, name: str) -> str:
+        """Return the name of the plugin that registered `name`."""
+        return self._entries[name].owner
+
+    def owned_by(self, owner: str) -> list[str]:
+        """Return the names that `owner` registered."""
+        return [name for name in self if self._entries[name].owner == owner]
+
+    def merge(self, other: Registry[T]) -> None:
+        """Take over all names of `other`; none of them may be taken."""
+        self._entries |= other._entries
+
+    def refuse_taken(self, name: str, owner: str) -> None:
+        """Raise if `owner` may not register `name`."""
+        if name in self._entries:
+            raise DuplicateComponentError(
+                f"{self.kind} {name!r} is registered twice: "
+                f"by {self._entries[name].owner!r} and by {owner!r}"
+            )
+
+    def _explain(self, name: str) -> str:
+        close = difflib.get_close_matches(name, self._entries, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        return f"no {self.kind} named {name!r}.{hint} Registered: {', '.join(self) or 'none'}."
+
+
+def _simulators() -> Registry[Simulator]:
+    return Registry("simulator")
+
+
+def _models() -> Registry[Model]:
+    return Registry("model")
+
+
+def _algorithms() -> Registry[Algorithm]:
+    return Registry("algorithm")
+
+
+def _batching() -> Registry[Batching]:
+    return Registry("batching")
+
+
+def _sharding() -> Registry[Sharding]:
+    return Registry("sharding")
+
+
+def _loggers() -> Registry[Logger]:
+    return Registry("logger")
+
+
+def _runtimes() -> Registry[Runtime]:
+    return Registry("runtime")
+
+
+@dataclass(frozen=True)
+class Components:
+    """Every registry: the one argument of the `register` hook."""
+
+    simulators: Registry[Simulator] = field(default_factory=_simulators)
+    models: Registry[Model] = field(default_factory=_models)
+    algorithms: Registry[Algorithm] = field(default_factory=_algorithms)
+    batching: Registry[Batching] = field(default_factory=_batching)
+    sharding: Registry[Sharding] = field(default_factory=_sharding)
+    loggers: Registry[Logger] = field(default_factory=_loggers)
+    runtimes: Registry[Runtime] = field(default_factory=_runtimes)
+
+    def __iter__(self) -> Iterator[Registry[object]]:
+        return iter([cast("Registry[object]", getattr(self, one.name)) for one in fields(self)])
+
+    def owned_by(self, owner: str) -> Components:
+        """Return empty registries whose names will be credited to `owner`."""
+        scratch = Components()
+        for registry in scratch:
+            registry.owner = owner
+        return scratch
+
+    def merge(self, other: Components) -> None:
+        """Take over all of `other`, or nothing and raise if a name is taken."""
+        for mine, theirs in zip(self, other, strict=True):
+            for name in theirs:
+                mine.refuse_taken(name, theirs.owner_of(name))
+        for mine, theirs in zip(self, other, strict=True):
+            mine.merge(theirs)

@@ -1,0 +1,1 @@
+"""Who answers the pipeline: objects, processes, latency models or remote actors."""

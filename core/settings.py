@@ -1,0 +1,130 @@
+"""A resolved manifest: what the YAML of a run means, typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rlvla.core.interfaces import (
+        Algorithm,
+        Batching,
+        Logger,
+        Model,
+        Runtime,
+        Sharding,
+        Simulator,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asynchrony:
+    """The manifest's `async`: the three levels of asynchrony, each of which can be off."""
+
+    rollout: bool = True
+    """Lanes do not wait for each other between decisions; off: they step in lockstep."""
+    stream: bool = True
+    """Train on micro-batches as they arrive; off: wait for the whole batch."""
+    max_staleness: int = 1
+    """Largest trainer version minus behaviour version at consumption (η); 0 is synchronous."""
+    segment: int = 8
+    """Decisions of a lane that travel to the trainer together; divides `batch_size`."""
+
+    def __post_init__(self) -> None:
+        if self.max_staleness < 0:
+            raise ValueError(f"max_staleness must be at least 0, got {self.max_staleness}")
+        if self.segment < 1:
+            raise ValueError(f"segment must be at least 1, got {self.segment}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """When a phase ends: at whichever limit comes first."""
+
+    updates: int | None = None
+    """Training batches."""
+    decisions: int | None = None
+    """Decisions trained on."""
+    minutes: float | None = None
+    """Wall-clock time of training, evaluation excluded."""
+
+    def __post_init__(self) -> None:
+        limits = {"updates": self.updates, "decisions": self.decisions, "minutes": self.minutes}
+        for name, limit in limits.items():
+            if limit is not None and limit <= 0:
+                raise ValueError(f"{name} must be positive, got {limit}")
+        if all(limit is None for limit in limits.values()):
+            raise ValueError("a budget needs updates, decisions or minutes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluating:
+    """The manifest's `eval`: the fixed protocol by which success is measured."""
+
+    episodes: int = 100
+    """Episodes per task of the evaluations before and after training; held-out starts, greedy."""
+    every: int = 0
+    """Evaluate after so many updates, while training goes on; 0: only before and after."""
+    during: int = 50
+    """Episodes per task of the evaluations while training goes on."""
+    lanes: int = 8
+    """Lanes that evaluate, beside those that train."""
+    videos: int = 2
+    """Episodes of each evaluation to keep as video."""
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "during", "lanes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("every", "videos"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpointing:
+    """The manifest's `checkpoint`."""
+
+    every: int = 20
+    """Save after so many updates; also at the start and end of each phase and when stopped."""
+    keep: int = 2
+    """How many of the newest checkpoints stay."""
+
+    def __post_init__(self) -> None:
+        for name in ("every", "keep"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """An algorithm and how long it trains."""
+
+    name: str
+    """The algorithm's `type`."""
+    algorithm: Algorithm
+    budget: Budget
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Everything a run is made of, constructed and checked."""
+
+    name: str
+    seed: int
+    simulator: Simulator
+    model: Model
+    phases: tuple[Phase, ...]
+    asynchrony: Asynchrony
+    batching: Batching
+    sharding: Sharding
+    runtime: Runtime
+    evaluating: Evaluating
+    checkpointing: Checkpointing
+    loggers: tuple[Logger, ...]
+    output_dir: Path
+    plain: Mapping[str, Any] = field(repr=False)
+    """The merged manifest as plain data, secrets and `env:` references not resolved."""

@@ -1,0 +1,115 @@
+"""A simulator worker: the lanes of one shard, between their simulator and the shared rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from rlvla.core.errors import LaneLostError, PluginError
+from rlvla.core.types import Outcome, encode_instruction, observation_fields, result_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rlvla.core.interfaces import ExpertSimulator, Simulator
+    from rlvla.core.slots import Slots
+    from rlvla.core.types import Array, Field, Observation, Start, StepResult
+
+
+class Shard:
+    """Steps lanes and lets nothing malformed or not finite into the shared rows."""
+
+    def __init__(self, simulator: Simulator, lanes: Sequence[int], slots: Slots) -> None:
+        self._simulator = simulator
+        self._local = {lane: number for number, lane in enumerate(lanes)}
+        self._slots = slots
+        self._observed = observation_fields(simulator.spec)
+        simulator.start(len(lanes))
+
+    def reset(self, lane: int, start: Start, *, into: int) -> None:
+        """Begin an episode; see `ShardWorker.reset`."""
+        try:
+            observation = self._simulator.reset(self._local[lane], start)
+        except Exception as error:
+            raise LaneLostError(lane, "env_error", f"reset raised {error!r}") from error
+        self._write_observation(lane, observation, into)
+
+    def step(self, lane: int, slot: int, *, into: int) -> Outcome:
+        """Execute the actions in `slot`; see `ShardWorker.step`."""
+        actions = self._slots.read([slot], "decision")["action"][0]
+        return self._execute(lane, slot, actions, into)
+
+    def demonstrate(self, lane: int, slot: int, *, into: int) -> Outcome:
+        """Let the expert act; see `ShardWorker.demonstrate`."""
+        expert = getattr(self._simulator, "expert", None)
+        if expert is None:
+            raise PluginError(
+                f"simulator {type(self._simulator).__name__} has no expert: "
+                "it cannot demonstrate for supervised training"
+            )
+        action = cast("ExpertSimulator", self._simulator).expert(self._local[lane])
+        fields = self._slots.layout.parts["decision"]
+        row = {name: np.zeros((1, *one.shape), one.dtype) for name, one in fields.items()}
+        row["action"][0] = action
+        self._slots.write("decision", [slot], row)
+        return self._execute(lane, slot, row["action"][0], into)
+
+    def close(self) -> None:
+        """Close the simulator."""
+        self._simulator.close()
+
+    def _execute(self, lane: int, slot: int, actions: Array, into: int) -> Outcome:
+        try:
+            result = self._simulator.step(self._local[lane], actions)
+        except Exception as error:
+            raise LaneLostError(lane, "env_error", f"step raised {error!r}") from error
+        self._write_result(lane, result, slot, len(actions))
+        self._write_observation(lane, result.observation, into)
+        return Outcome(
+            reward=float(result.reward.sum()),
+            steps=int(result.valid.sum()),
+            terminated=bool(result.terminated.any()),
+            truncated=bool(result.truncated.any()),
+            success=bool(result.success),
+        )
+
+    def _write_result(self, lane: int, result: StepResult, slot: int, chunk: int) -> None:
+        fields = result_fields(chunk)
+        row: dict[str, Array] = {name: getattr(result, name) for name in fields}
+        _check(lane, row, fields)
+        self._slots.write("result", [slot], _stacked(row))
+
+    def _write_observation(self, lane: int, observation: Observation, into: int) -> None:
+        row: dict[str, Array] = {f"image/{name}": one for name, one in observation.images.items()}
+        row["proprio"] = observation.proprio
+        row["privileged"] = observation.privileged
+        try:
+            row["instruction"] = encode_instruction(observation.instruction)
+        except ValueError as error:
+            raise LaneLostError(lane, "contract", str(error)) from error
+        _check(lane, row, self._observed)
+        self._slots.write("observation", [into], _stacked(row))
+
+
+def _stacked(row: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: one[None] for name, one in row.items()}
+
+
+def _check(lane: int, row: Mapping[str, Array], fields: Mapping[str, Field]) -> None:
+    """Raise `LaneLostError` unless `row` has exactly these fields, and all of it is finite."""
+    if row.keys() != fields.keys():
+        raise LaneLostError(
+            lane, "contract", f"expected {sorted(fields)}, the simulator gave {sorted(row)}"
+        )
+    for name, one in fields.items():
+        array = np.asanyarray(row[name])
+        if array.shape != one.shape or array.dtype != one.dtype:
+            raise LaneLostError(
+                lane,
+                "contract",
+                f"{name!r}: expected {one.dtype} {list(one.shape)}, "
+                f"the simulator gave {array.dtype} {list(array.shape)}",
+            )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise LaneLostError(lane, "nan", f"{name!r} is not finite")

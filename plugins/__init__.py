@@ -1,0 +1,6 @@
+"""The plugins that come with rlvla."""
+
+BUILTIN = tuple(
+    f"rlvla.plugins.{kind}"
+    for kind in ("simulators", "models", "algorithms", "schedulers", "loggers", "runtimes")
+)
