@@ -1,0 +1,215 @@
+"""Proximal policy optimisation (arXiv 1707.06347) of a policy that decides in action chunks.
+
+A decision has C actions of K stochastic elements (tokens) each. With A the advantage, b the policy
+that made the decision and rho = pi / b the ratio of a token, action or chunk, minimise
+
+    mean max(-A rho, -A clip(rho, 1 - clip_low, 1 + clip_high))
+    + value_coef * mean max(H(R - V), H(R - clip(V, V_b - value_clip, V_b + value_clip)))
+    - entropy_coef * mean entropy,    H the Huber loss, R = A + V_b the value target,
+
+the mean taken over what was executed within a decision, then over decisions. The advantage is
+estimated as in arXiv 1506.02438, with termination (the return ends) and truncation (it goes on,
+and so does the critic's estimate, from the true last observation) kept apart:
+
+    delta_t = r_t + gamma (1 - terminated_t) V(s'_t) - V(s_t)
+    A_t = delta_t + gamma lambda (1 - done_t) A_t+1
+
+Where this differs from the paper, or from what is commonly run:
+
+* A chunk-level advantage discounts per decision, not per action, and sums rewards undiscounted.
+* Actions that the end of an episode kept from being executed have no part in anything.
+* Advantages are normalised by running statistics, so that a loss needs no later decision.
+* The ratio is to the recorded behaviour policy, however stale; there is no third policy.
+* Log-ratios are held within +-20, where both exponential and gradient are still finite.
+* Decisions weigh the same, so a token of a chunk that was cut short weighs more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from rlvla.plugins.algorithms.gae import generalised_advantage
+from rlvla.plugins.algorithms.mask import blank, executed, mean
+from rlvla.plugins.algorithms.ranges import require, require_whole_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from rlvla.core.interfaces import Policy
+    from rlvla.core.types import Arrays, Field, SimulatorSpec
+
+
+@dataclass(kw_only=True)
+class PPO:
+    """Learn from the policy's own decisions, with a critic and a clipped ratio."""
+
+    lr: float = 3e-4
+    """Learning rate of all parameters but the critic's."""
+    value_lr: float = 1e-3
+    """Learning rate of the critic: of the parameters named `value_head.*`."""
+    weight_decay: float = 0.0
+    """AdamW's decoupled weight decay."""
+    batch_size: int = 256
+    """Decisions per optimizer step."""
+    micro_batch_size: int = 32
+    """Decisions per forward and backward pass; divides `batch_size`."""
+    epochs: int = 1
+    """Passes over each batch, with one optimizer step each."""
+    gamma: float = 0.99
+    """Discount per decision (`advantage_level: chunk`) or per action."""
+    gae_lambda: float = 0.95
+    """Weight of long against short advantage estimates; 0: temporal difference, 1: return."""
+    clip_low: float = 0.2
+    """How far below 1 a ratio still gains; depends strongly on `ratio_level`."""
+    clip_high: float = 0.2
+    """How far above 1 a ratio still gains."""
+    dual_clip: float | None = None
+    """Bound of the loss, in units of |advantage|, where a bad action became likelier; above 1."""
+    value_coef: float = 1.0
+    """Weight of the critic's loss."""
+    value_clip: float | None = 0.2
+    """How far a value may move from the recorded one and still gain."""
+    huber_delta: float = 10.0
+    """Error of the critic from which on its loss grows only linearly."""
+    entropy_coef: float = 0.0
+    """Weight of the entropy bonus."""
+    advantage_level: Literal["chunk", "action"] = "chunk"
+    """What has a reward, value and advantage of its own; `action` needs a value per action."""
+    ratio_level: Literal["token", "action", "chunk"] = "action"
+    """What has a ratio of its own; not coarser than `advantage_level`."""
+    normalise_advantage: bool = True
+    """Shift and scale advantages by their running mean and standard deviation."""
+    max_grad_norm: float = 1.0
+    """Norm to which the gradient is cut."""
+    temperature: float = 1.0
+    """Of sampling while training; also inside the recorded log-probabilities."""
+    critic_warmup: int = 0
+    """First batches, in which only the critic's loss acts."""
+
+    def __post_init__(self) -> None:
+        require_whole_batches(self.batch_size, self.micro_batch_size)
+        require(self, "epochs dual_clip", low=1)
+        require(self, "gamma gae_lambda clip_low", low=0, high=1)
+        require(self, "lr value_lr weight_decay value_coef entropy_coef critic_warmup", low=0)
+        require(self, "clip_high value_clip huber_delta max_grad_norm", low=0)
+
+    @property
+    def demonstrations(self) -> int:
+        """None: the policy's own decisions are learned from."""
+        return 0
+
+    @property
+    def normalised(self) -> Sequence[str]:
+        """The advantage, unless switched off."""
+        return ("advantage",) if self.normalise_advantage else ()
+
+    def check(self, spec: SimulatorSpec, model: Mapping[str, Field]) -> None:
+        """Raise ValueError for a ratio coarser than the advantage, no noise or no fitting critic."""
+        del spec
+        if not self.temperature > 0:
+            raise ValueError(
+                f"temperature must be above 0, got {self.temperature}: zero exploration noise"
+            )
+        if (self.advantage_level, self.ratio_level) == ("action", "chunk"):
+            raise ValueError("ratio_level 'chunk' is coarser than advantage_level 'action'")
+        for option, name in (("ratio_level", "log_prob"), ("advantage_level", "value")):
+            if name not in model:
+                raise ValueError(f"{option} needs a model that records {name}")
+        needed = 1 if self.advantage_level == "chunk" else model["log_prob"].shape[0]
+        if model["value"].shape != (needed,):
+            raise ValueError(
+                f"advantage_level {self.advantage_level!r} needs {needed} values per decision, "
+                f"the model records {model['value'].shape[0]}"
+            )
+
+    def parameter_groups(self, policy: nn.Module) -> list[dict[str, object]]:
+        """Return the trainable parameters, those of the critic with their own learning rate."""
+        named = [(name, one) for name, one in policy.named_parameters() if one.requires_grad]
+        critic = [one for name, one in named if name.startswith("value_head.")]
+        actor = [one for name, one in named if not name.startswith("value_head.")]
+        return [
+            {"params": parameters, "lr": lr, "weight_decay": self.weight_decay}
+            for parameters, lr in ((actor, self.lr), (critic, self.value_lr))
+        ]
+
+    def lr_scale(self, update: int) -> float:
+        """Return 1: learning rates are constant."""
+        del update
+        return 1.0
+
+    def targets(self, segment: Arrays, bootstrap: NDArray[np.float32]) -> Arrays:
+        """Return `advantage` and `return`, float32 [L, V]; NaN for actions never executed."""
+        value = segment["value"].astype(np.float64)
+        advantage = generalised_advantage(
+            segment, value, bootstrap, gamma=self.gamma, gae_lambda=self.gae_lambda
+        )
+        targets = {"advantage": advantage, "return": advantage + value}
+        return {name: target.astype(np.float32) for name, target in targets.items()}
+
+    def loss(
+        self, policy: Policy, batch: Arrays, statistics: Mapping[str, tuple[float, float]]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return the loss of each decision [B] and metrics; `statistics["updates"]` counts."""
+        scores = policy.evaluate(batch)
+        names = ("valid", "log_prob", "value", "advantage", "return")
+        given = {name: scores.log_prob.new_tensor(batch[name]) for name in names}
+        valid = given["valid"].bool()
+        advantage = self._advantage(given["advantage"], valid, statistics)
+        log_ratio = scores.log_prob - given["log_prob"]
+        policy_loss, metrics = self._policy_loss(log_ratio, advantage, valid)
+        value_loss = self._value_loss(scores.value, given["value"], given["return"], valid)
+        entropy = mean(scores.entropy, valid[:, :, None])
+        metrics |= {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
+        total = self.value_coef * value_loss
+        if statistics["updates"][0] >= self.critic_warmup:
+            total = total + policy_loss - self.entropy_coef * entropy
+        return total, {name: metric.detach() for name, metric in metrics.items()}
+
+    def _advantage(
+        self, advantage: Tensor, valid: Tensor, statistics: Mapping[str, tuple[float, float]]
+    ) -> Tensor:
+        if self.normalise_advantage:
+            centre, deviation = statistics["advantage"]
+            advantage = (advantage - centre) / (deviation + 1e-5)
+        return blank(advantage, executed(valid, entries=advantage.shape[1]))[:, :, None]
+
+    def _policy_loss(
+        self, log_ratio: Tensor, advantage: Tensor, valid: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        log_ratio = blank(log_ratio, valid[:, :, None])
+        if self.ratio_level != "token":
+            log_ratio = log_ratio.sum(2, keepdim=True)
+        if self.ratio_level == "chunk":
+            log_ratio = log_ratio.sum(1, keepdim=True)
+        mask = executed(valid, entries=log_ratio.shape[1])[:, :, None]
+        log_ratio = log_ratio.clamp(-20, 20)
+        ratio = log_ratio.exp()
+        clipped = ratio.clamp(1 - self.clip_low, 1 + self.clip_high)
+        loss = (-advantage * ratio).maximum(-advantage * clipped)
+        if self.dual_clip is not None:
+            loss = loss.minimum(self.dual_clip * advantage.abs())
+        entries = {
+            "ratio": ratio,
+            "approx_kl": ratio - 1 - log_ratio,
+            "clip_fraction": (clipped != ratio).to(ratio.dtype),
+        }
+        return mean(loss, mask), {name: mean(entry, mask) for name, entry in entries.items()}
+
+    def _value_loss(self, value: Tensor, recorded: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        mask = executed(valid, entries=value.shape[1])
+        value, recorded, target = (blank(entry, mask) for entry in (value, recorded, target))
+        loss = self._huber(target - value)
+        if self.value_clip is not None:
+            move = (value - recorded).clamp(-self.value_clip, self.value_clip)
+            loss = loss.maximum(self._huber(target - recorded - move))
+        return mean(loss, mask)
+
+    def _huber(self, error: Tensor) -> Tensor:
+        inner = error.abs().clamp(max=self.huber_delta)
+        return inner * (error.abs() - inner / 2)

@@ -1,0 +1,30 @@
+"""Ranges of options."""
+
+from __future__ import annotations
+
+import math
+
+
+def require(options: object, names: str, *, low: float, high: float = math.inf) -> None:
+    """Raise ValueError unless each of the options, named in one string, lies within the bounds.
+
+    An option that is None is switched off and passes; one that is NaN does not.
+    """
+    for name in names.split():
+        value = getattr(options, name)
+        if value is None or low <= value <= high:
+            continue
+        expected = f"at least {low}" if high == math.inf else f"between {low} and {high}"
+        raise ValueError(f"{name} must be {expected}, got {value}")
+
+
+def require_whole_batches(batch_size: int, micro_batch_size: int) -> None:
+    """Raise ValueError unless both are positive and the second divides the first."""
+    sizes = {"batch_size": batch_size, "micro_batch_size": micro_batch_size}
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1, got {size}")
+    if batch_size % micro_batch_size:
+        raise ValueError(
+            f"micro_batch_size must divide batch_size, {batch_size}, got {micro_batch_size}"
+        )

@@ -1,0 +1,117 @@
+"""Supervised fine-tuning: imitate the simulator's scripted expert (behaviour cloning).
+
+Over the expert's decisions (o, a), with R the discounted return that followed, minimise
+
+    mean imitate(o, a) + value_coef * (V(o) - R)^2 / 2
+
+where `imitate` is the model's own supervised loss: cross-entropy of tokens, flow matching. The
+second term is not part of behaviour cloning; it hands a warm critic to the phase after this one.
+It is the expert's return, not the policy's, so that critic starts out optimistic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rlvla.plugins.algorithms.gae import generalised_advantage
+from rlvla.plugins.algorithms.mask import blank, executed, mean
+from rlvla.plugins.algorithms.ranges import require, require_whole_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from rlvla.core.interfaces import Policy
+    from rlvla.core.types import Arrays, Field, SimulatorSpec
+
+
+@dataclass(kw_only=True)
+class SFT:
+    """Learn from demonstrations of the simulator's expert."""
+
+    demonstrations: int = 300
+    """Expert episodes to record, then to learn from."""
+    lr: float = 3e-4
+    """Learning rate after the warm-up."""
+    warmup: int = 0
+    """Batches over which the learning rate rises linearly to `lr`."""
+    weight_decay: float = 0.0
+    """AdamW's decoupled weight decay."""
+    batch_size: int = 256
+    """Decisions per optimizer step."""
+    micro_batch_size: int = 32
+    """Decisions per forward and backward pass; divides `batch_size`."""
+    epochs: int = 1
+    """Passes over each batch, with one optimizer step each."""
+    max_grad_norm: float = 1.0
+    """Norm to which the gradient is cut."""
+    value_coef: float = 0.0
+    """Weight of the critic's regression on the expert's return; 0: leave the critic alone."""
+    gamma: float = 0.99
+    """Discount of that return, per decision if the model has one value per decision."""
+
+    def __post_init__(self) -> None:
+        require_whole_batches(self.batch_size, self.micro_batch_size)
+        require(self, "demonstrations epochs", low=1)
+        require(self, "lr warmup weight_decay value_coef max_grad_norm", low=0)
+        require(self, "gamma", low=0, high=1)
+
+    @property
+    def normalised(self) -> Sequence[str]:
+        """Nothing."""
+        return ()
+
+    def check(self, spec: SimulatorSpec, model: Mapping[str, Field]) -> None:
+        """Raise ValueError if there is a critic to train but the model has none."""
+        del spec
+        if self.value_coef > 0 and "value" not in model:
+            raise ValueError("value_coef must be 0 for a model that records no value")
+
+    def parameter_groups(self, policy: nn.Module) -> list[dict[str, object]]:
+        """Return the trainable parameters in one group."""
+        trainable = [one for one in policy.parameters() if one.requires_grad]
+        return [{"params": trainable, "lr": self.lr, "weight_decay": self.weight_decay}]
+
+    def lr_scale(self, update: int) -> float:
+        """Return the share of `lr` for update number `update`, counted from 0."""
+        return min((update + 1) / (self.warmup + 1), 1.0)
+
+    def targets(self, segment: Arrays, bootstrap: NDArray[np.float32]) -> Arrays:
+        """Return `return`, float32 [L, V], if the critic is trained; NaN where never executed.
+
+        Only a segment that holds an episode to its end has the expert's whole return; any other
+        is completed by what the critic believed when the segment was stored.
+        """
+        if self.value_coef == 0:
+            return {}
+        unvalued = np.zeros(bootstrap.shape)
+        returned = generalised_advantage(
+            segment, unvalued, bootstrap, gamma=self.gamma, gae_lambda=1.0
+        )
+        return {"return": returned.astype(np.float32)}
+
+    def loss(
+        self, policy: Policy, batch: Arrays, statistics: Mapping[str, tuple[float, float]]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return the loss of each decision [B] and metrics of each decision [B]."""
+        del statistics
+        imitation = policy.imitate(batch)
+        valid = imitation.new_tensor(batch["valid"]).bool()
+        total = imitation = blank(imitation, valid.any(1))
+        metrics = {"imitation_loss": imitation.detach()}
+        if self.value_coef > 0:
+            value_loss = _value_loss(policy.value(batch), batch["return"], valid)
+            total = total + self.value_coef * value_loss
+            metrics["value_loss"] = value_loss.detach()
+        return total, metrics
+
+
+def _value_loss(value: Tensor, returned: NDArray[np.float32], valid: Tensor) -> Tensor:
+    mask = executed(valid, entries=value.shape[1])
+    error = blank(value - value.new_tensor(returned), mask)
+    return mean(error * error / 2, mask)

@@ -1,0 +1,27 @@
+"""Even sharding: neighbouring lanes share a worker, and no worker has two lanes more than another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Even:
+    """Split the lanes into shards of equal size, give or take one."""
+
+    shards: int = 2
+    """Simulator workers; at most one per lane."""
+
+    def __post_init__(self) -> None:
+        if self.shards < 1:
+            raise ValueError(f"shards must be at least 1, got {self.shards}")
+
+    def split(self, lanes: int) -> list[range]:
+        """Return consecutive ranges, the larger first; raise ValueError if there are too few lanes."""
+        if self.shards > lanes:
+            raise ValueError(
+                f"shards must be at most the number of lanes, {lanes}, got {self.shards}"
+            )
+        size, larger = divmod(lanes, self.shards)
+        ends = [shard * size + min(shard, larger) for shard in range(self.shards + 1)]
+        return [range(first, end) for first, end in zip(ends, ends[1:], strict=False)]
