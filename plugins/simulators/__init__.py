@@ -1,0 +1,16 @@
+"""Simulators: the backends that own lanes and step them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlvla.core.hooks import hookimpl
+
+if TYPE_CHECKING:
+    from rlvla.core.registry import Components
+
+
+@hookimpl
+def register(components: Components) -> None:
+    """Register the simulators by name."""
+    components.simulators.add("tabletop", "rlvla.plugins.simulators.tabletop:Tabletop")

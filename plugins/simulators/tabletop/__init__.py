@@ -1,0 +1,159 @@
+"""The simulator `tabletop`: a hand over a table with coloured cubes, told in words what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from rlvla.core.types import SimulatorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rlvla.core.types import Observation, Start, StepResult
+    from rlvla.plugins.simulators.tabletop.lanes import Lanes
+
+Task = Literal["reach", "push", "pick_place"]
+Color = Literal["red", "green", "blue", "yellow", "purple", "cyan"]
+Camera = Literal["top", "front", "wrist"]
+
+_MAX_STEPS: dict[str, int] = {"reach": 12, "push": 24, "pick_place": 36}
+
+
+def _colors() -> list[Color]:
+    return ["red", "green", "blue"]
+
+
+def _cameras() -> list[Camera]:
+    return ["top"]
+
+
+@dataclass
+class Tabletop:
+    """A MuJoCo table with a hand, coloured cubes and a plate; satisfies `ExpertSimulator`.
+
+    An action is [dx, dy, dz, grip], each in [-1, 1]: a motion of the fingertips by up to 3.5 cm
+    along each axis, and how far the fingers close (-1 open, 1 closed). Words like "left" are
+    meant as seen in the images of the cameras `top` and `front`. A success pays a reward of 1
+    and ends the episode. Numbers in observations are metres over 0.2 about a point 10 cm over
+    the table's centre.
+    """
+
+    lanes: int = 8
+    """Lanes of the run."""
+    task: Task | list[Task] = "reach"
+    """Task, or the tasks that episodes are drawn from."""
+    embodiment: Literal["gantry", "arm"] = "gantry"
+    """What carries the hand: three slides, or seven joints moved by inverse kinematics."""
+    colors: list[Color] = field(default_factory=_colors)
+    """Colours of the cubes on the table, each at most once."""
+    observation: Literal["image", "state"] = "image"
+    """`image`: camera images, and the hand's position and opening as proprioception. `state`: no
+    images, the proprioception goes on with the cubes' positions in the order of `colors`, and the
+    plate's if a task needs one."""
+    cameras: list[Camera] = field(default_factory=_cameras)
+    """Cameras whose images are shown, each at most once; unused with `observation: state`."""
+    size: int = 64
+    """Width and height of the images in pixels."""
+    reward: Literal["sparse", "shaped"] = "sparse"
+    """`shaped` adds to the reward for success the gain in a potential of distances, see
+    `tasks.potential`."""
+    max_steps: int | None = None
+    """Actions after which an episode is cut; by default 12 for reach, 24 for push and 36 for
+    pick_place."""
+    render: Literal["auto", "egl", "osmesa", "ray"] = "ray"
+    """What draws the images. `ray` needs no system library and gives equal images everywhere;
+    `auto` takes the first of EGL, OSMesa and ray that works."""
+    shadows: bool = False
+    """Draw shadows and smooth edges (EGL and OSMesa only): 5 to 15 times slower on a CPU."""
+
+    def __post_init__(self) -> None:
+        self._check_numbers()
+        self._check_lists()
+        self._live: Lanes | None = None
+
+    @property
+    def tasks(self) -> Sequence[Task]:
+        """Names of the tasks that episodes are drawn from."""
+        return [self.task] if isinstance(self.task, str) else self.task
+
+    @property
+    def has_plate(self) -> bool:
+        """Whether a plate lies on the table."""
+        return "pick_place" in self.tasks
+
+    @property
+    def shown_cameras(self) -> Sequence[Camera]:
+        """Cameras of an observation."""
+        return self.cameras if self.observation == "image" else []
+
+    @property
+    def spec(self) -> SimulatorSpec:
+        """What is shown and taken."""
+        things = 4 + 3 * len(self.colors) + 3 * self.has_plate
+        hints = len(self.tasks) + len(self.colors) + 2 + 6
+        return SimulatorSpec(
+            cameras={name: (self.size, self.size) for name in self.shown_cameras},
+            proprio=4 if self.observation == "image" else things,
+            privileged=things + hints,
+            action_low=(-1.0,) * 4,
+            action_high=(1.0,) * 4,
+            max_steps=max(self.limit(task) for task in self.tasks),
+            control_hz=10.0,
+        )
+
+    def limit(self, task: Task) -> int:
+        """Return after how many actions an episode of `task` is cut."""
+        return _MAX_STEPS[task] if self.max_steps is None else self.max_steps
+
+    def start(self, lanes: int) -> None:
+        """Compile the scene; imports MuJoCo."""
+        from rlvla.plugins.simulators.tabletop.lanes import Lanes
+
+        self._live = Lanes(self, lanes)
+
+    def reset(self, lane: int, start: Start) -> Observation:
+        """Begin the episode of `start`."""
+        return self.live.reset(lane, start)
+
+    def step(self, lane: int, actions: NDArray[np.float32]) -> StepResult:
+        """Execute a chunk of actions, float32 [C, 4]."""
+        return self.live.step(lane, actions)
+
+    def expert(self, lane: int) -> NDArray[np.float32]:
+        """Return the scripted expert's next action, float32 [4]."""
+        return self.live.expert(lane)
+
+    def close(self) -> None:
+        """Release the scene."""
+        if self._live is not None:
+            self._live.close()
+            self._live = None
+
+    @property
+    def live(self) -> Lanes:
+        """The started lanes; raises RuntimeError before `start` and after `close`."""
+        if self._live is None:
+            raise RuntimeError("tabletop is not started; call start(lanes) first")
+        return self._live
+
+    def _check_numbers(self) -> None:
+        if self.lanes < 1:
+            raise ValueError(f"lanes must be at least 1, got {self.lanes}")
+        if not 8 <= self.size <= 1024:
+            raise ValueError(f"size must be between 8 and 1024, got {self.size}")
+        if self.max_steps is not None and self.max_steps < 1:
+            raise ValueError(f"max_steps must be at least 1, got {self.max_steps}")
+        if self.shadows and self.render == "ray":
+            raise ValueError("shadows need render: egl, osmesa or auto; ray draws none")
+
+    def _check_lists(self) -> None:
+        lists = {"task": self.tasks, "colors": self.colors, "cameras": self.cameras}
+        for name, values in lists.items():
+            if not values:
+                raise ValueError(f"{name} must not be empty")
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} must not repeat a name, got {', '.join(values)}")
