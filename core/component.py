@@ -16,7 +16,7 @@ Key: TypeAlias = "str | int"
 Place: TypeAlias = "tuple[Key, ...]"
 """Where an option is: names of mappings and indices of lists, outermost first."""
 
-Fault: TypeAlias = Literal["unknown", "missing", "type", "range"]
+Fault: TypeAlias = Literal["unknown", "type", "range"]
 
 
 class OptionError(ValueError):
@@ -73,17 +73,17 @@ def _plain(value: object) -> object:
 def build(cls: type[T], plain: Mapping[str, Any]) -> T:
     """Construct dataclass `cls` from plain options; raise OptionError for the first wrong one."""
     options = option_fields(cls)
-    for name in plain:
+    kinds, values = hints(cls), dict[str, Any]()
+    for name, item in plain.items():
         if name not in options:
             raise OptionError(f"unknown key {name!r}", (name,), fault="unknown", known=[*options])
-    types_of = hints(cls)
-    values = {name: _convert_at(name, item, types_of[name]) for name, item in plain.items()}
+        values[name] = convert_at(name, item, kinds[name])
     for name, option in options.items():
         if name not in plain and option.default is option.default_factory is MISSING:
-            raise OptionError(f"missing value {name!r}", fault="missing")
+            raise OptionError(f"missing value {name!r}, expected {name_of(kinds[name])}")
     try:
         return cls(**values)
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:
         raise out_of_range(error, options) from error
 
 
@@ -105,7 +105,7 @@ def hints(cls: type) -> dict[str, Any]:
         ) from error
 
 
-def out_of_range(error: ValueError, known: Mapping[str, object]) -> OptionError:
+def out_of_range(error: Exception, known: Mapping[str, object]) -> OptionError:
     """Return `error` at the option that its message begins with, if it begins with one."""
     first = str(error).partition(" ")[0].rstrip(":,")
     names = first.split(".")
@@ -127,7 +127,8 @@ def convert(value: object, hint: object) -> object:
     return _convert_single(value, hint)
 
 
-def _convert_at(key: Key, value: object, hint: object) -> object:
+def convert_at(key: Key, value: object, hint: object) -> object:
+    """Convert the item of a container at `key`; an error names the place."""
     try:
         return convert(value, hint)
     except OptionError as error:
@@ -171,7 +172,7 @@ def _convert_items(value: object, hint: object) -> object:
         kinds = arguments
     else:
         kinds = (arguments[0],) * len(items)
-    done = [_convert_at(i, item, kinds[i]) for i, item in enumerate(items)]
+    done = [convert_at(i, item, kinds[i]) for i, item in enumerate(items)]
     return done if origin is list else tuple(done)
 
 
@@ -179,7 +180,7 @@ def _convert_entries(value: object, hint: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise _mismatch("a mapping", value)
     entries = cast("Mapping[str, object]", value)
-    return {key: _convert_at(key, item, get_args(hint)[1]) for key, item in entries.items()}
+    return {key: convert_at(key, item, get_args(hint)[1]) for key, item in entries.items()}
 
 
 def _convert_single(value: object, hint: object) -> object:
@@ -193,7 +194,7 @@ def _convert_single(value: object, hint: object) -> object:
         return _float(value)
     if hint is Path and isinstance(value, str):
         return Path(value)
-    if type(value) is not hint:
+    if type(value) is not hint and not (hint is str and isinstance(value, str)):
         raise _mismatch(name_of(hint), value)
     return value
 

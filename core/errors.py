@@ -50,3 +50,4 @@ class LaneLostError(Exception):
         super().__init__(f"lane {lane}: {detail}")
         self.lane = lane
         self.reason: LossReason = reason
+        self.detail = detail

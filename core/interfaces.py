@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -126,6 +127,14 @@ class Policy(Protocol):
         """Return the supervised loss of the actions in `batch["action"]`, [B]."""
         ...
 
+    def save(self, directory: str) -> None:
+        """Write a checkpoint into an existing directory, one that the model's options can name."""
+        ...
+
+    def load(self, directory: str) -> None:
+        """Restore what `save` wrote, bit for bit."""
+        ...
+
 
 class Model(Protocol):
     """Describes and builds a policy."""
@@ -156,6 +165,10 @@ class Algorithm(Protocol):
     """Decisions per forward and backward pass; divides `batch_size`."""
     epochs: int
     """Passes over each batch, with one optimizer step each."""
+    max_grad_norm: float
+    """The gradient is scaled down to this norm."""
+    temperature: float
+    """Of the sampling that makes training decisions."""
 
     @property
     def demonstrations(self) -> int:
@@ -170,8 +183,14 @@ class Algorithm(Protocol):
         """Return AdamW parameter groups of the trainable parameters."""
         ...
 
+    def lr_scale(self, update: int) -> float:
+        """Return what all groups' learning rates are multiplied by in update number `update`."""
+        ...
+
     def targets(self, segment: Arrays, bootstrap: NDArray[np.float32]) -> Arrays:
         """Return what the loss of each decision of a segment needs beyond its row.
+
+        NaN stands for no target, as for an action that was never executed; no statistic counts it.
 
         `segment` holds the rows of a segment in time order, [L, ...]; `bootstrap` [L, V] the
         value of the true next observation where `Segment.bootstrap` names one, else 0.
@@ -185,7 +204,7 @@ class Algorithm(Protocol):
 
         `batch` holds rows and their targets. `statistics` holds mean and standard deviation of
         each target named in `normalised`, over the batches before this one (of this one, if it
-        is the first).
+        is the first), and under `updates` the number of batches before this one.
         """
         ...
 
@@ -289,6 +308,10 @@ class TrainerWorker(Protocol):
         """Finish the batch: one optimizer step (one per epoch), publish as `version`; metrics."""
         ...
 
+    async def publish(self, version: int) -> None:
+        """Make the present weights visible to the generators as `version`."""
+        ...
+
     async def save(self, directory: str) -> None:
         """Write weights, optimizer and all other training state into an existing directory."""
         ...
@@ -327,6 +350,9 @@ class Job:
 class Runtime(Protocol):
     """Makes the workers: objects here, processes, latency models or remote actors."""
 
-    def open(self, job: Job) -> AbstractAsyncContextManager[Workers]:
-        """Start the workers; leaving the context ends them, whatever happened inside."""
+    def open(self, job: Job, logs: Path) -> AbstractAsyncContextManager[Workers]:
+        """Start the workers; leaving the context ends them, whatever happened inside.
+
+        What workers print goes into files in the folder `logs`.
+        """
         ...

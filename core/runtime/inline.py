@@ -1,0 +1,118 @@
+"""The runtime of a debugger: every worker is an object of this process."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rlvla.core.interfaces import Workers
+from rlvla.core.memory import SharedMemory
+from rlvla.core.runtime.build import build_generator, build_shard, build_trainer, layout_of
+from rlvla.core.slots import Slots
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
+
+    from rlvla.core.generator import Generator
+    from rlvla.core.interfaces import Job
+    from rlvla.core.shard import Shard
+    from rlvla.core.trainer import Trainer
+    from rlvla.core.types import Outcome, Request, Segment, Start
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inline:
+    """Runs simulators, generator and trainer in turn, in this process."""
+
+    @asynccontextmanager
+    async def open(self, job: Job, logs: Path) -> AsyncIterator[Workers]:
+        """Build the workers; see `Runtime.open`."""
+        del logs
+        layout = layout_of(job)
+        slots = Slots(layout, job.slots, bytearray(layout.row_bytes * job.slots))
+        with closing(SharedMemory(0, "weights")) as weights:
+            trainer = build_trainer(job, slots, weights.fd)
+            generator = build_generator(job, slots, weights.fd)
+            numbers = range(len(job.lanes))
+            shards = [InlineShard(job.lanes[n], build_shard(job, n, slots)) for n in numbers]
+            try:
+                yield Workers(shards, InlineGenerator(generator), InlineTrainer(trainer), slots)
+            finally:
+                for shard in shards:
+                    shard.close()
+
+
+class InlineShard:
+    """A shard that gives way to the other stages before each call."""
+
+    def __init__(self, lanes: Sequence[int], shard: Shard) -> None:
+        self.lanes = lanes
+        self._shard = shard
+
+    async def reset(self, lane: int, start: Start, *, into: int) -> None:
+        """Begin an episode; see `ShardWorker.reset`."""
+        await asyncio.sleep(0)
+        self._shard.reset(lane, start, into=into)
+
+    async def step(self, lane: int, slot: int, *, into: int) -> Outcome:
+        """Execute the actions in `slot`; see `ShardWorker.step`."""
+        await asyncio.sleep(0)
+        return self._shard.step(lane, slot, into=into)
+
+    async def demonstrate(self, lane: int, slot: int, *, into: int) -> Outcome:
+        """Let the expert act; see `ShardWorker.demonstrate`."""
+        await asyncio.sleep(0)
+        return self._shard.demonstrate(lane, slot, into=into)
+
+    def close(self) -> None:
+        """Close the simulator."""
+        self._shard.close()
+
+
+class InlineGenerator:
+    """A generator that gives way to the other stages before each call."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+
+    async def act(self, requests: Sequence[Request], *, version: int) -> int:
+        """Decide; see `GeneratorWorker.act`."""
+        await asyncio.sleep(0)
+        return self._generator.act(requests, version=version)
+
+
+class InlineTrainer:
+    """A trainer that gives way to the other stages before each call."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+
+    async def accumulate(self, segments: Sequence[Segment]) -> None:
+        """Add gradients; see `TrainerWorker.accumulate`."""
+        await asyncio.sleep(0)
+        self._trainer.accumulate(segments)
+
+    async def store(self, segments: Sequence[Segment]) -> None:
+        """Keep demonstrations; see `TrainerWorker.store`."""
+        await asyncio.sleep(0)
+        self._trainer.store(segments)
+
+    async def step(self, version: int) -> Mapping[str, float]:
+        """Take an optimizer step; see `TrainerWorker.step`."""
+        await asyncio.sleep(0)
+        return self._trainer.step(version)
+
+    async def publish(self, version: int) -> None:
+        """Publish; see `TrainerWorker.publish`."""
+        self._trainer.publish(version)
+
+    async def save(self, directory: str) -> None:
+        """Write all training state; see `TrainerWorker.save`."""
+        self._trainer.save(directory)
+
+    async def load(self, directory: str, version: int) -> None:
+        """Restore training state; see `TrainerWorker.load`."""
+        self._trainer.load(directory, version)

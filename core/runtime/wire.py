@@ -1,0 +1,60 @@
+"""The words that parent and worker exchange: one JSON array a line, ids and numbers only.
+
+A call is `[id, method, arguments, named arguments]`; its answer `[id, "ok", result]` or
+`[id, kind, detail]`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any
+
+from rlvla.core.types import Outcome, Request, Segment, Start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from socket import socket
+
+RECORDS = {"Outcome": Outcome, "Request": Request, "Segment": Segment, "Start": Start}
+
+
+def encode(message: object) -> bytes:
+    """Return `message` as a line; records become `{"": name, "of": fields}`."""
+    return json.dumps(message, default=_plain, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> Any:
+    """Return what `encode` was given, with lists for tuples except inside records."""
+    return json.loads(line, object_hook=_record)
+
+
+class Lines:
+    """Bytes in, whole lines out."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the lines that `data` completes."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        yield from lines
+
+
+def send(connection: socket, message: object) -> None:
+    """Write a whole message."""
+    connection.sendall(encode(message))
+
+
+def _plain(value: object) -> dict[str, Any]:
+    name = type(value).__name__
+    if name not in RECORDS:
+        raise TypeError(f"{value!r} does not travel between processes")
+    return {"": name, "of": astuple(value)}  # type: ignore[call-overload]  # RECORDS are dataclasses
+
+
+def _record(plain: dict[str, Any]) -> Any:
+    if "" not in plain:
+        return plain
+    fields = (tuple(one) if isinstance(one, list) else one for one in plain["of"])
+    return RECORDS[plain[""]](*fields)

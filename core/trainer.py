@@ -1,0 +1,198 @@
+"""The trainer: owns the weights, accumulates exact gradients, takes optimizer steps, publishes."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from rlvla.core.batch import Batch
+from rlvla.core.errors import TrainingError
+from rlvla.core.generator import trained_parameters
+from rlvla.core.slots import PARTS
+from rlvla.core.statistics import Statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rlvla.core.interfaces import Algorithm, Policy
+    from rlvla.core.slots import Slots
+    from rlvla.core.types import Array, Arrays, Segment
+    from rlvla.core.weights import Weights
+
+BETAS = (0.9, 0.95)
+
+
+class Trainer:
+    """Turns segments into versions of the weights.
+
+    The gradient of a batch is the sum over its decisions of `loss / batch_size`: a global
+    denominator, so neither micro-batch size nor order of arrival changes it. With several
+    `epochs` the first pass happens as segments arrive, the others over the whole batch.
+    """
+
+    def __init__(
+        self, policy: Policy, algorithm: Algorithm, slots: Slots, weights: Weights, *, seed: int
+    ) -> None:
+        self.updates = 0
+        self._policy = policy
+        self._algorithm = algorithm
+        self._slots = slots
+        self._weights = weights
+        self._seed = seed
+        self._parameters = trained_parameters(policy.module)
+        self._optimizer = torch.optim.AdamW(
+            algorithm.parameter_groups(policy.module), betas=BETAS, fused=True
+        )
+        self._rates = [group["lr"] for group in self._optimizer.param_groups]
+        self._statistics = {name: Statistics() for name in algorithm.normalised}
+        self._demonstrations = Batch()
+        self._begin()
+
+    def accumulate(self, segments: Sequence[Segment]) -> None:
+        """Add segments to the batch; see `TrainerWorker.accumulate`."""
+        self._batch.add(self._read(segments))
+        if all(one.known for one in self._statistics.values()):
+            whole = len(self._batch) // self._algorithm.micro_batch_size
+            self._backward_until(whole * self._algorithm.micro_batch_size)
+
+    def store(self, segments: Sequence[Segment]) -> None:
+        """Keep demonstrations; see `TrainerWorker.store`."""
+        self._demonstrations.add(self._read(segments))
+
+    def step(self, version: int) -> dict[str, float]:
+        """Finish the batch and publish `version`; see `TrainerWorker.step`."""
+        if self._algorithm.demonstrations:
+            self._batch = self._sample()
+        for one in self._statistics.values():
+            if not one.known:
+                one.finish()
+        self._backward_until(len(self._batch))
+        self._descend()
+        for epoch in range(1, self._algorithm.epochs):
+            self._backward_again(epoch)
+            self._descend()
+        for one in self._statistics.values():
+            one.finish()
+        self.updates += 1
+        self.publish(version)
+        metrics = {name: float(np.mean(values)) for name, values in self._metrics.items()}
+        self._begin()
+        return metrics
+
+    def publish(self, version: int) -> None:
+        """Make the present weights visible to the generators."""
+        tensors = {name: one.detach().numpy() for name, one in self._parameters.items()}
+        self._weights.publish(version, tensors)
+
+    def save(self, directory: str) -> None:
+        """Write all training state; see `TrainerWorker.save`."""
+        self._policy.save(directory)
+        state = {"updates": self.updates, "statistics": self._moments()}
+        Path(directory, "trainer.json").write_text(json.dumps(state))
+        save_file(self._optimizer_tensors(), Path(directory, "optimizer.safetensors"))
+
+    def load(self, directory: str, version: int) -> None:
+        """Restore what `save` wrote; see `TrainerWorker.load`."""
+        self._policy.load(directory)
+        state = json.loads(Path(directory, "trainer.json").read_text())
+        self.updates = state["updates"]
+        self._statistics = {name: Statistics(one) for name, one in state["statistics"].items()}
+        self._restore_optimizer(load_file(Path(directory, "optimizer.safetensors")))
+        self._begin()
+        self.publish(version)
+
+    def _begin(self) -> None:
+        self._batch = Batch()
+        self._backwarded = 0
+        self._metrics: defaultdict[str, list[float]] = defaultdict(list)
+        self._optimizer.zero_grad()
+
+    def _read(self, segments: Sequence[Segment]) -> dict[str, Array]:
+        slots = [slot for segment in segments for slot in segment.slots]
+        rows = self._slots.read(slots, *PARTS)
+        bootstrap = self._bootstrap([slot for segment in segments for slot in segment.bootstrap])
+        targets: list[Arrays] = []
+        first = 0
+        for segment in segments:
+            part = slice(first, first + len(segment))
+            own = {name: one[part] for name, one in rows.items()}
+            targets.append(self._algorithm.targets(own, bootstrap[part]))
+            first += len(segment)
+        for name in targets[0]:
+            rows[name] = np.concatenate([one[name] for one in targets])
+        for name, one in self._statistics.items():
+            one.add(rows[name])
+        return rows
+
+    def _bootstrap(self, slots: Sequence[int]) -> Array:
+        """Return the value of the observation in each slot, float32 [N, V]; 0 where slot < 0."""
+        width = self._slots.layout.parts["decision"]["value"].shape[0]
+        values = np.zeros((len(slots), width), np.float32)
+        wanted = [index for index, slot in enumerate(slots) if slot >= 0]
+        if wanted:
+            observations = self._slots.read([slots[index] for index in wanted], "observation")
+            with torch.no_grad():
+                values[wanted] = self._policy.value(observations).numpy()
+        return values
+
+    def _sample(self) -> Batch:
+        if not len(self._demonstrations):
+            raise TrainingError("there are no demonstrations to learn from")
+        random = np.random.default_rng((self._seed, self.updates))
+        index = random.integers(len(self._demonstrations), size=self._algorithm.batch_size)
+        return self._demonstrations.select(index)
+
+    def _backward_until(self, end: int) -> None:
+        for batch in self._batch.cut(self._algorithm.micro_batch_size, start=self._backwarded):
+            if self._backwarded >= end:
+                return
+            self._backward(batch)
+            self._backwarded += len(next(iter(batch.values())))
+
+    def _backward_again(self, epoch: int) -> None:
+        random = np.random.default_rng((self._seed, self.updates, epoch))
+        shuffled = self._batch.select(random.permutation(len(self._batch)))
+        for batch in shuffled.cut(self._algorithm.micro_batch_size):
+            self._backward(batch)
+
+    def _backward(self, batch: Arrays) -> None:
+        statistics = {name: one.moments() for name, one in self._statistics.items()}
+        statistics["updates"] = (float(self.updates), 0.0)
+        loss, metrics = self._algorithm.loss(self._policy, batch, statistics)
+        (loss.sum() / self._algorithm.batch_size).backward()  # pyright: ignore[reportUnknownMemberType]
+        for name, values in {"loss": loss, **metrics}.items():
+            self._metrics[name] += values.detach().tolist()
+
+    def _descend(self) -> None:
+        scale = self._algorithm.lr_scale(self.updates)
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * scale
+        norm = torch.nn.utils.clip_grad_norm_(
+            self._parameters.values(), self._algorithm.max_grad_norm
+        )
+        if not torch.isfinite(norm):
+            raise TrainingError(f"the gradient of update {self.updates} is not finite")
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self._metrics["grad_norm"].append(float(norm))
+
+    def _moments(self) -> dict[str, list[float]]:
+        return {name: one.state() for name, one in self._statistics.items()}
+
+    def _optimizer_tensors(self) -> dict[str, torch.Tensor]:
+        return {
+            f"{name}/{kind}": tensor
+            for name, parameter in self._parameters.items()
+            for kind, tensor in self._optimizer.state[parameter].items()
+        }
+
+    def _restore_optimizer(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        for key, tensor in tensors.items():
+            name, _, kind = key.rpartition("/")
+            self._optimizer.state[self._parameters[name]][kind] = tensor
