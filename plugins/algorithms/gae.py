@@ -9,10 +9,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rlvla.core.types import Arrays
+    from rlvla.core.types import Array, Arrays
 
 
-def generalised_advantage(
+def gae(
     segment: Arrays,
     value: NDArray[np.float64],
     bootstrap: NDArray[np.float32],
@@ -45,16 +45,17 @@ def generalised_advantage(
     return advantage
 
 
-def _steps(
-    segment: Arrays, width: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+def _steps(segment: Arrays, width: int) -> tuple[Array, Array, Array, Array]:
     valid = segment["valid"]
     reward = np.where(valid, segment["reward"], 0.0).astype(np.float64)
-    flags = [segment["terminated"] & valid, segment["truncated"] & valid, valid]
-    if width == 1:
-        reward = reward.sum(1, keepdims=True)
-        flags = [flag.any(1, keepdims=True) for flag in flags]
-    return reward, flags[0], flags[1], flags[2]
+    terminated, truncated = segment["terminated"] & valid, segment["truncated"] & valid
+    if width > 1:
+        return reward, terminated, truncated, valid
+    return reward.sum(1, keepdims=True), _any(terminated), _any(truncated), _any(valid)
+
+
+def _any(flags: Array) -> Array:
+    return np.logical_or.reduce(flags, axis=1, keepdims=True)
 
 
 def _accumulate(delta: NDArray[np.float64], decay: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,12 +7,8 @@ that made the decision and rho = pi / b the ratio of a token, action or chunk, m
     + value_coef * mean max(H(R - V), H(R - clip(V, V_b - value_clip, V_b + value_clip)))
     - entropy_coef * mean entropy,    H the Huber loss, R = A + V_b the value target,
 
-the mean taken over what was executed within a decision, then over decisions. The advantage is
-estimated as in arXiv 1506.02438, with termination (the return ends) and truncation (it goes on,
-and so does the critic's estimate, from the true last observation) kept apart:
-
-    delta_t = r_t + gamma (1 - terminated_t) V(s'_t) - V(s_t)
-    A_t = delta_t + gamma lambda (1 - done_t) A_t+1
+the mean taken over what was executed within a decision, then over decisions. A is estimated as in
+arXiv 1506.02438 (see `gae`); a termination ends the return, a truncation leaves it to the critic.
 
 Where this differs from the paper, or from what is commonly run:
 
@@ -31,7 +27,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from rlvla.plugins.algorithms.gae import generalised_advantage
+from rlvla.plugins.algorithms.gae import gae
 from rlvla.plugins.algorithms.mask import blank, executed, mean
 from rlvla.plugins.algorithms.ranges import require, require_whole_batches
 
@@ -110,23 +106,19 @@ class PPO:
         return ("advantage",) if self.normalise_advantage else ()
 
     def check(self, spec: SimulatorSpec, model: Mapping[str, Field]) -> None:
-        """Raise ValueError for a ratio coarser than the advantage, no noise or no fitting critic."""
+        """Raise ValueError for a coarse ratio, zero exploration noise or an unfit critic."""
         del spec
         if not self.temperature > 0:
-            raise ValueError(
-                f"temperature must be above 0, got {self.temperature}: zero exploration noise"
-            )
+            raise ValueError(f"temperature must be above 0, got {self.temperature}: zero noise")
         if (self.advantage_level, self.ratio_level) == ("action", "chunk"):
             raise ValueError("ratio_level 'chunk' is coarser than advantage_level 'action'")
         for option, name in (("ratio_level", "log_prob"), ("advantage_level", "value")):
             if name not in model:
                 raise ValueError(f"{option} needs a model that records {name}")
         needed = 1 if self.advantage_level == "chunk" else model["log_prob"].shape[0]
-        if model["value"].shape != (needed,):
-            raise ValueError(
-                f"advantage_level {self.advantage_level!r} needs {needed} values per decision, "
-                f"the model records {model['value'].shape[0]}"
-            )
+        values = model["value"].shape[0]
+        if values != needed:
+            raise ValueError(f"advantage_level needs {needed} values a decision, not {values}")
 
     def parameter_groups(self, policy: nn.Module) -> list[dict[str, object]]:
         """Return the trainable parameters, those of the critic with their own learning rate."""
@@ -136,6 +128,7 @@ class PPO:
         return [
             {"params": parameters, "lr": lr, "weight_decay": self.weight_decay}
             for parameters, lr in ((actor, self.lr), (critic, self.value_lr))
+            if parameters
         ]
 
     def lr_scale(self, update: int) -> float:
@@ -146,9 +139,7 @@ class PPO:
     def targets(self, segment: Arrays, bootstrap: NDArray[np.float32]) -> Arrays:
         """Return `advantage` and `return`, float32 [L, V]; NaN for actions never executed."""
         value = segment["value"].astype(np.float64)
-        advantage = generalised_advantage(
-            segment, value, bootstrap, gamma=self.gamma, gae_lambda=self.gae_lambda
-        )
+        advantage = gae(segment, value, bootstrap, gamma=self.gamma, gae_lambda=self.gae_lambda)
         targets = {"advantage": advantage, "return": advantage + value}
         return {name: target.astype(np.float32) for name, target in targets.items()}
 
@@ -160,28 +151,21 @@ class PPO:
         names = ("valid", "log_prob", "value", "advantage", "return")
         given = {name: scores.log_prob.new_tensor(batch[name]) for name in names}
         valid = given["valid"].bool()
-        advantage = self._advantage(given["advantage"], valid, statistics)
-        log_ratio = scores.log_prob - given["log_prob"]
-        policy_loss, metrics = self._policy_loss(log_ratio, advantage, valid)
-        value_loss = self._value_loss(scores.value, given["value"], given["return"], valid)
-        entropy = mean(scores.entropy, valid[:, :, None])
-        metrics |= {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
-        total = self.value_coef * value_loss
-        if statistics["updates"][0] >= self.critic_warmup:
-            total = total + policy_loss - self.entropy_coef * entropy
-        return total, {name: metric.detach() for name, metric in metrics.items()}
-
-    def _advantage(
-        self, advantage: Tensor, valid: Tensor, statistics: Mapping[str, tuple[float, float]]
-    ) -> Tensor:
+        advantage, log_ratio = given["advantage"], scores.log_prob - given["log_prob"]
         if self.normalise_advantage:
             centre, deviation = statistics["advantage"]
             advantage = (advantage - centre) / (deviation + 1e-5)
-        return blank(advantage, executed(valid, entries=advantage.shape[1]))[:, :, None]
+        metrics = self._surrogate(log_ratio, advantage, valid)
+        value_loss = self._value_loss(scores.value, given["value"], given["return"], valid)
+        entropy = mean(scores.entropy, valid[:, :, None])
+        total = self.value_coef * value_loss
+        if statistics["updates"][0] >= self.critic_warmup:
+            total = total + metrics["policy_loss"] - self.entropy_coef * entropy
+        metrics |= {"value_loss": value_loss, "entropy": entropy}
+        return total, {name: metric.detach() for name, metric in metrics.items()}
 
-    def _policy_loss(
-        self, log_ratio: Tensor, advantage: Tensor, valid: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def _surrogate(self, log_ratio: Tensor, advantage: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        advantage = blank(advantage, executed(valid, entries=advantage.shape[1]))[:, :, None]
         log_ratio = blank(log_ratio, valid[:, :, None])
         if self.ratio_level != "token":
             log_ratio = log_ratio.sum(2, keepdim=True)
@@ -195,11 +179,12 @@ class PPO:
         if self.dual_clip is not None:
             loss = loss.minimum(self.dual_clip * advantage.abs())
         entries = {
+            "policy_loss": loss,
             "ratio": ratio,
             "approx_kl": ratio - 1 - log_ratio,
             "clip_fraction": (clipped != ratio).to(ratio.dtype),
         }
-        return mean(loss, mask), {name: mean(entry, mask) for name, entry in entries.items()}
+        return {name: mean(entry, mask) for name, entry in entries.items()}
 
     def _value_loss(self, value: Tensor, recorded: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         mask = executed(valid, entries=value.shape[1])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rlvla.plugins.algorithms.gae import generalised_advantage
+from rlvla.plugins.algorithms.gae import gae
 from rlvla.plugins.algorithms.mask import blank, executed, mean
 from rlvla.plugins.algorithms.ranges import require, require_whole_batches
 
@@ -60,6 +60,8 @@ class SFT:
         require(self, "demonstrations epochs", low=1)
         require(self, "lr warmup weight_decay value_coef max_grad_norm", low=0)
         require(self, "gamma", low=0, high=1)
+        self.temperature = 0.0
+        """The expert decides and the policy only shows what it learned: nothing is sampled."""
 
     @property
     def normalised(self) -> Sequence[str]:
@@ -90,9 +92,7 @@ class SFT:
         if self.value_coef == 0:
             return {}
         unvalued = np.zeros(bootstrap.shape)
-        returned = generalised_advantage(
-            segment, unvalued, bootstrap, gamma=self.gamma, gae_lambda=1.0
-        )
+        returned = gae(segment, unvalued, bootstrap, gamma=self.gamma, gae_lambda=1.0)
         return {"return": returned.astype(np.float32)}
 
     def loss(

@@ -1,8 +1,9 @@
-"""Even sharding: neighbouring lanes share a worker, and no worker has two lanes more than another."""
+"""Even sharding: neighbouring lanes share a worker, and all workers have the same load."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +18,11 @@ class Even:
             raise ValueError(f"shards must be at least 1, got {self.shards}")
 
     def split(self, lanes: int) -> list[range]:
-        """Return consecutive ranges, the larger first; raise ValueError if there are too few lanes."""
+        """Return consecutive ranges, larger ones first; raise ValueError if one would be empty."""
         if self.shards > lanes:
             raise ValueError(
                 f"shards must be at most the number of lanes, {lanes}, got {self.shards}"
             )
         size, larger = divmod(lanes, self.shards)
         ends = [shard * size + min(shard, larger) for shard in range(self.shards + 1)]
-        return [range(first, end) for first, end in zip(ends, ends[1:], strict=False)]
+        return [range(first, end) for first, end in pairwise(ends)]
