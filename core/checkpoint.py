@@ -134,7 +134,7 @@ class Checkpoints:
             free = _megabytes(shutil.disk_usage(self.root).free)
         return (
             f"checkpoint of step {step} could not be written to {self.root}: {error.strerror} "
-            f"(it needs {need}, {free} are free); earlier checkpoints are intact, make room"
+            f"(it needs {need}, {free} are free); earlier checkpoints are intact"
         )
 
 
