@@ -1,0 +1,16 @@
+"""Models that come with rlvla."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlvla.core.hooks import hookimpl
+
+if TYPE_CHECKING:
+    from rlvla.core.registry import Components
+
+
+@hookimpl
+def register(components: Components) -> None:
+    """Register the models."""
+    components.models.add("openvla", "rlvla.plugins.models.openvla:OpenVLA")

@@ -1,0 +1,76 @@
+"""OpenVLA: two vision towers, a Llama decoder and actions as 256 bins (arXiv 2406.09246)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from rlvla.core.types import Field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rlvla.core.types import SimulatorSpec
+    from rlvla.plugins.models.openvla.policy import OpenVLAPolicy
+
+PROMPT = "In: What action should the robot take to {task}?\nOut:"
+"""The published prompt; `{task}` is the instruction in lower case."""
+
+
+@dataclass(frozen=True)
+class LoRA:
+    """Low-rank adapters; the weights below them are frozen, the value head is not."""
+
+    r: int = 32
+    """Rank of the adapters."""
+    alpha: int = 16
+    """Adapters are scaled by `alpha / r`."""
+    target_modules: str | list[str] = "all-linear"
+    """Names of the modules that get an adapter, or `all-linear`: all but the output layer."""
+
+    def __post_init__(self) -> None:
+        if self.r < 1:
+            raise ValueError(f"r must be at least 1, got {self.r}")
+        if self.alpha < 1:
+            raise ValueError(f"alpha must be at least 1, got {self.alpha}")
+
+
+@dataclass(frozen=True)
+class OpenVLA:
+    """The OpenVLA architecture; decisions are one action of D tokens."""
+
+    preset: Literal["tiny", "7b"] = "tiny"
+    """Sizes of a policy made from the seed; a checkpoint brings its own."""
+    checkpoint: str | None = None
+    """Directory with `model.safetensors` and `config.json`; `rlvla:NAME` is one that ships here."""
+    critic: Literal["head", "privileged"] = "head"
+    """What estimates the value: a head on the hidden state that predicts the first action token,
+    or a network of its own on the simulator's state, which only training sees."""
+    detach: bool = False
+    """Keep the gradients of the value head out of the backbone."""
+    prompt: str = PROMPT
+    """Text around the instruction, which takes the place of `{task}`."""
+    statistics: str | None = None
+    """Name of the action statistics of the checkpoint, if it has several."""
+    lora: LoRA | None = None
+    """Train low-rank adapters instead of the weights."""
+
+    def __post_init__(self) -> None:
+        if "{task}" not in self.prompt:
+            raise ValueError(f"prompt must contain {{task}}, got {self.prompt!r}")
+
+    def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
+        """Return the fields of a row that `act` writes; tokens are ids of the vocabulary."""
+        return {
+            "action": Field((1, spec.action_dim), "float32"),
+            "tokens": Field((1, spec.action_dim), "int64"),
+            "log_prob": Field((1, spec.action_dim), "float32"),
+            "value": Field((1,), "float32"),
+            "temperature": Field((), "float32"),
+        }
+
+    def build(self, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
+        """Build the policy in float32 on the CPU, from the checkpoint or from `seed`."""
+        from rlvla.plugins.models.openvla.construction import build
+
+        return build(self, spec, seed=seed)

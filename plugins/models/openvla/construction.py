@@ -1,0 +1,95 @@
+"""From options to a policy: sizes, weights, statistics and tokenizer."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from rlvla.plugins.models.openvla import checkpoint, critic, presets
+from rlvla.plugins.models.openvla.actions import Statistics
+from rlvla.plugins.models.openvla.lora import add_adapters
+from rlvla.plugins.models.openvla.network import Network
+from rlvla.plugins.models.openvla.policy import OpenVLAPolicy, Reading
+from rlvla.plugins.models.openvla.prompt import Prompter
+from rlvla.plugins.models.openvla.tokenizer import FileTokenizer, WordTokenizer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rlvla.core.types import SimulatorSpec
+    from rlvla.plugins.models.openvla import OpenVLA
+    from rlvla.plugins.models.openvla.presets import Architecture
+    from rlvla.plugins.models.openvla.tokenizer import Tokenizer
+
+
+def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
+    """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
+    path = None if options.checkpoint is None else checkpoint.directory(options.checkpoint)
+    config = {} if path is None else checkpoint.config_of(path)
+    architecture = presets.from_config(config) if config else _preset(options, spec)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Network(architecture, _critic(options, spec, architecture))
+        if path is None:
+            initialise(network)
+        else:
+            checkpoint.load(network, path)
+        if options.lora is not None:
+            add_adapters(network, options.lora)
+    return OpenVLAPolicy(network, _reading(options, spec, config, _tokenizer(architecture, path)))
+
+
+def initialise(network: Network) -> None:
+    """Scale the weights for learning from nothing: what the published values do not tell."""
+    backbone = network.vision_backbone
+    for module in network.language_model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=1 / math.sqrt(module.in_features))
+    nn.init.normal_(network.language_model.model.embed_tokens.weight, std=0.2)
+    for tower in (backbone.featurizer, backbone.fused_featurizer):
+        nn.init.normal_(tower.pos_embed, std=0.5)
+    nn.init.normal_(backbone.featurizer.cls_token, std=0.02)
+    nn.init.normal_(backbone.featurizer.reg_token, std=0.02)
+
+
+def _preset(options: OpenVLA, spec: SimulatorSpec) -> Architecture:
+    if options.preset == "7b":
+        return presets.published()
+    return presets.tiny(next(iter(spec.cameras.values())))
+
+
+def _critic(options: OpenVLA, spec: SimulatorSpec, architecture: Architecture) -> nn.Module:
+    if options.critic == "privileged":
+        return critic.privileged(spec.privileged)
+    return critic.head(architecture)
+
+
+def _tokenizer(architecture: Architecture, path: Path | None) -> Tokenizer:
+    if architecture.tokenizer == "words":
+        return WordTokenizer()
+    if path is None:
+        raise ValueError("preset '7b' needs a checkpoint, which brings the tokenizer")
+    return FileTokenizer(path / "tokenizer.json")
+
+
+def _reading(
+    options: OpenVLA, spec: SimulatorSpec, config: dict[str, Any], tokenizer: Tokenizer
+) -> Reading:
+    statistics = checkpoint.statistics_of(config, options.statistics)
+    statistics = statistics or Statistics.of_simulator(spec)
+    if len(statistics.q01) != spec.action_dim:
+        raise ValueError(
+            f"the checkpoint's actions have {len(statistics.q01)} dimensions, "
+            f"the simulator's have {spec.action_dim}"
+        )
+    return Reading(
+        cameras=tuple(spec.cameras),
+        prompter=Prompter(tokenizer, options.prompt),
+        statistics=statistics,
+        dimensions=spec.action_dim,
+        privileged=options.critic == "privileged",
+        detach=options.detach,
+    )

@@ -1,0 +1,47 @@
+"""What estimates the value; its parameters are all that is not in the published layout."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from rlvla.plugins.models.openvla.presets import Architecture
+
+PRIVILEGED_WIDTH = 64
+
+
+def head(architecture: Architecture) -> nn.Sequential:
+    """Return an MLP on the hidden state that predicts the first action token.
+
+    4096-512-128-1 at the published size, initialised as in RL4VLA (arXiv 2505.19789).
+    """
+    width = architecture.decoder.width
+    first, second = min(512, width), min(128, width // 2)
+    layers = nn.Sequential(
+        nn.Linear(width, first),
+        nn.GELU(),
+        nn.Linear(first, second),
+        nn.GELU(),
+        nn.Linear(second, 1, bias=False),
+    )
+    for layer in (layers[0], layers[2]):
+        nn.init.normal_(layer.weight, std=math.sqrt(2 / layer.weight.shape[0]))
+        nn.init.zeros_(layer.bias)
+    nn.init.normal_(layers[4].weight, std=0.02)
+    return layers
+
+
+def privileged(length: int) -> nn.Sequential:
+    """Return an MLP on the simulator's state, float32 [length]."""
+    if length == 0:
+        raise ValueError(
+            "critic 'privileged' needs a simulator with privileged state; "
+            "this one has none, use critic 'head'"
+        )
+    width = PRIVILEGED_WIDTH
+    return nn.Sequential(
+        nn.Linear(length, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1)
+    )

@@ -1,0 +1,158 @@
+"""The policy: acting, scoring recorded decisions, values and imitation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rlvla.plugins.models.openvla.actions import actions_of, tokens_of
+from rlvla.plugins.models.openvla.decoder import Cache
+from rlvla.plugins.models.openvla.presets import BINS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rlvla.core.types import Array, Arrays
+    from rlvla.plugins.models.openvla.actions import Statistics
+    from rlvla.plugins.models.openvla.network import Network, Sequence
+    from rlvla.plugins.models.openvla.prompt import Prompter
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A view of recorded decisions, differentiable."""
+
+    log_prob: Tensor
+    """[B, 1, D], per token, at the recorded temperature."""
+    entropy: Tensor
+    """[B, 1, D], of the distribution that was sampled from."""
+    value: Tensor
+    """[B, 1]."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How arrays become inputs, and tokens actions."""
+
+    cameras: tuple[str, ...]
+    prompter: Prompter
+    statistics: Statistics
+    dimensions: int
+    """D."""
+    privileged: bool
+    """The value comes from the simulator's state."""
+    detach: bool
+    """The value head's gradients stay out of the backbone."""
+
+
+class OpenVLAPolicy:
+    """Acts one action of D tokens at a time; each token sees those before it."""
+
+    def __init__(self, network: Network, reading: Reading) -> None:
+        self.module = network
+        self.reading = reading
+        self._vocabulary = network.architecture.decoder.vocabulary
+        self._bins = network.architecture.bins
+
+    @torch.inference_mode()
+    def act(
+        self, observations: Arrays, *, seeds: NDArray[np.uint64], temperature: NDArray[np.float32]
+    ) -> dict[str, NDArray[np.generic]]:
+        """Decide for each row.
+
+        Temperature 0 takes the likeliest tokens; their log-probs are those at temperature 1.
+        """
+        divisor = self._divisor(temperature)
+        noise = self._tensor(_gumbel(seeds, temperature, self.reading.dimensions))
+        sequence = self._prefix(observations)
+        cache = Cache()
+        hidden = self.module.hidden(sequence, last=1, cache=cache)
+        value = self._value(hidden, observations)
+        tokens, log_probs = list[Tensor](), list[Tensor]()
+        for place in range(self.reading.dimensions):
+            if place:
+                embedding = self.module.embed(tokens[-1])
+                sequence = sequence.followed_by(embedding)
+                hidden = self.module.next_hidden(embedding, sequence, cache)
+            scores = (self.module.bin_logits(hidden) / divisor).log_softmax(-1)
+            chosen = (scores + noise[:, place, None]).argmax(-1)
+            tokens.append(chosen + self._bins.start)
+            log_probs.append(scores.gather(-1, chosen[..., None])[..., 0])
+        ids: NDArray[np.int64] = torch.stack(tokens, -1).cpu().numpy()
+        return {
+            "action": actions_of(ids, self.reading.statistics, self._vocabulary).astype(np.float32),
+            "tokens": ids,
+            "log_prob": torch.stack(log_probs, -1).float().cpu().numpy(),
+            "value": value.float().cpu().numpy(),
+            "temperature": np.asarray(temperature, np.float32),
+        }
+
+    def evaluate(self, batch: Arrays) -> Scores:
+        """Score recorded decisions under the present weights, in one teacher-forced pass."""
+        tokens = self._tensor(batch["tokens"])[:, 0]
+        hidden = self._teach(batch, tokens)
+        logits = self.module.bin_logits(hidden) / self._divisor(batch["temperature"])
+        scores = logits.log_softmax(-1)
+        entropy = -(scores.exp() * scores).sum(-1)
+        chosen = scores.gather(-1, (tokens - self._bins.start)[..., None])[..., 0]
+        return Scores(chosen[:, None], entropy[:, None], self._value(hidden[:, :1], batch))
+
+    def value(self, observations: Arrays) -> Tensor:
+        """Estimate the return from each observation, [B, 1]."""
+        if self.reading.privileged:
+            return self.module.value_head(self._tensor(observations["privileged"]))
+        hidden = self.module.hidden(self._prefix(observations), last=1)
+        return self._value(hidden, observations)
+
+    def imitate(self, batch: Arrays) -> Tensor:
+        """Return the cross-entropy of the actions' tokens, mean over D, [B]."""
+        ids = tokens_of(batch["action"][:, 0], self.reading.statistics, self._vocabulary)
+        tokens = self._tensor(ids)
+        logits = self.module.bin_logits(self._teach(batch, tokens))
+        target = tokens - self._bins.start
+        return functional.cross_entropy(logits.transpose(1, 2), target, reduction="none").mean(-1)
+
+    def _teach(self, batch: Arrays, tokens: Tensor) -> Tensor:
+        """Return the hidden states [B, D, width] that predict `tokens` [B, D]."""
+        sequence = self._prefix(batch).followed_by(self.module.embed(tokens[:, :-1]))
+        return self.module.hidden(sequence, last=tokens.shape[1])
+
+    def _prefix(self, observations: Arrays) -> Sequence:
+        images = [self._tensor(observations[f"image/{name}"]) for name in self.reading.cameras]
+        prompts = self.reading.prompter(observations["instruction"])
+        ids, lengths = self._tensor(prompts.ids), self._tensor(prompts.lengths)
+        return self.module.prefix(self.module.patches(images), ids, lengths)
+
+    def _value(self, first: Tensor, observations: Arrays) -> Tensor:
+        """Return [B, 1]; `first` [B, 1, width] predicts the first action token."""
+        if self.reading.privileged:
+            return self.module.value_head(self._tensor(observations["privileged"]))
+        feature = first[:, 0].detach() if self.reading.detach else first[:, 0]
+        return self.module.value_head(feature)
+
+    def _divisor(self, temperature: Array) -> Tensor:
+        positive = np.where(temperature > 0, temperature, 1.0).astype(np.float32)
+        return self._tensor(positive)[:, None, None]
+
+    def _tensor(self, array: Array) -> Tensor:
+        device = self.module.projector.fc1.weight.device
+        return torch.from_numpy(np.array(array)).to(device)
+
+
+def _gumbel(
+    seeds: NDArray[np.uint64], temperature: NDArray[np.float32], dimensions: int
+) -> NDArray[np.float32]:
+    """Return each row's noise [B, D, 256], a function of its seed; zeros where it is greedy."""
+    uniform = np.stack([_uniform(int(seed), dimensions * BINS) for seed in seeds])
+    noise = -np.log(-np.log(np.maximum(uniform, np.finfo(np.float64).tiny)))
+    greedy = np.asarray(temperature) <= 0
+    return np.where(greedy[:, None], 0.0, noise).astype(np.float32).reshape(-1, dimensions, BINS)
+
+
+def _uniform(seed: int, count: int) -> NDArray[np.float64]:
+    return np.random.Generator(np.random.Philox(key=seed)).random(count)
