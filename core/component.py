@@ -16,25 +16,32 @@ Key: TypeAlias = "str | int"
 Place: TypeAlias = "tuple[Key, ...]"
 """Where an option is: names of mappings and indices of lists, outermost first."""
 
-Fault: TypeAlias = Literal["unknown", "type", "range"]
-
 
 class OptionError(ValueError):
-    """An option that a dataclass does not take, at a place below the component."""
+    """An option that is wrong, at a place below what was read."""
 
     def __init__(
-        self, message: str, place: Place = (), *, fault: Fault = "type", known: Sequence[str] = ()
+        self,
+        message: str,
+        place: Place = (),
+        *,
+        wrong: str | None = None,
+        known: Sequence[str] = (),
+        rivals: Sequence[Place] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
         self.place = place
-        self.fault: Fault = fault
+        self.wrong = wrong
+        """The name that is not one of `known`, if that is what is wrong."""
         self.known = tuple(known)
-        """The names that would have been right, if the fault is an unknown one."""
+        self.rivals = tuple(rivals)
+        """Other places that are as much to blame."""
 
     def below(self, key: Key) -> OptionError:
-        """Return the same error as seen from the container that holds `key`."""
-        return OptionError(self.message, (key, *self.place), fault=self.fault, known=self.known)
+        """Return the error, now at a place below the container that holds `key`."""
+        self.place = (key, *self.place)
+        return self
 
 
 def describe(component: object) -> dict[str, Any]:
@@ -76,7 +83,7 @@ def build(cls: type[T], plain: Mapping[str, Any]) -> T:
     kinds, values = hints(cls), dict[str, Any]()
     for name, item in plain.items():
         if name not in options:
-            raise OptionError(f"unknown key {name!r}", (name,), fault="unknown", known=[*options])
+            raise unknown_key(name, options)
         values[name] = convert_at(name, item, kinds[name])
     for name, option in options.items():
         if name not in plain and option.default is option.default_factory is MISSING:
@@ -85,6 +92,11 @@ def build(cls: type[T], plain: Mapping[str, Any]) -> T:
         return cls(**values)
     except (ValueError, ArithmeticError) as error:
         raise out_of_range(error, options) from error
+
+
+def unknown_key(name: str, known: Mapping[str, object]) -> OptionError:
+    """Return the error of a mapping that holds the key `name`, but should only the `known`."""
+    return OptionError(f"unknown key {show(name)}", (name,), wrong=name, known=[*known])
 
 
 def option_fields(cls: type) -> dict[str, Field[Any]]:
@@ -110,7 +122,7 @@ def out_of_range(error: Exception, known: Mapping[str, object]) -> OptionError:
     first = str(error).partition(" ")[0].rstrip(":,")
     names = first.split(".")
     place = tuple(names) if names[0] in known else ()
-    return OptionError(str(error), place, fault="range")
+    return OptionError(str(error), place)
 
 
 def convert(value: object, hint: object) -> object:
@@ -132,7 +144,7 @@ def convert_at(key: Key, value: object, hint: object) -> object:
     try:
         return convert(value, hint)
     except OptionError as error:
-        raise error.below(key) from error.__cause__
+        raise error.below(key) from None
 
 
 def _convert_union(value: object, choices: tuple[object, ...]) -> object:
@@ -146,7 +158,7 @@ def _convert_union(value: object, choices: tuple[object, ...]) -> object:
         except OptionError as raised:
             if error is None or len(raised.place) > len(error.place):
                 error = raised
-    if error is not None and (error.place or error.fault == "range"):
+    if error is not None and (error.place or error.__cause__):
         raise error
     raise _mismatch(" or ".join(name_of(choice) for choice in choices), value)
 
@@ -157,6 +169,7 @@ def _convert_literal(value: object, choices: tuple[object, ...]) -> object:
             return value
     raise OptionError(
         f"expected {' or '.join(map(show, choices))}, got {show(value)}",
+        wrong=value if isinstance(value, str) else None,
         known=[str(choice) for choice in choices],
     )
 
@@ -192,7 +205,7 @@ def _convert_single(value: object, hint: object) -> object:
         return build(cast("type[Any]", hint), cast("Mapping[str, Any]", value))
     if hint is float and type(value) is int:
         return _float(value)
-    if hint is Path and isinstance(value, str):
+    if hint is Path and type(value) is str:
         return Path(value)
     if type(value) is not hint and not (hint is str and isinstance(value, str)):
         raise _mismatch(name_of(hint), value)

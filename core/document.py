@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 import yaml
 
@@ -130,17 +130,18 @@ def dump(data: object) -> str:
 class _Dumper(yaml.SafeDumper):
     """Quotes every text that `scalar` would take for something else."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str | None, list[tuple[str, re.Pattern[str]]]]] = {
-        None: [
-            ("tag:yaml.org,2002:null", _NULL),
-            ("tag:yaml.org,2002:bool", _BOOL),
-            ("tag:yaml.org,2002:int", _INT),
-            ("tag:yaml.org,2002:float", _FLOAT),
-        ]
-    }
-
     def ignore_aliases(self, data: object) -> bool:
         return True
+
+
+_Dumper.yaml_implicit_resolvers = {
+    None: [
+        ("tag:yaml.org,2002:null", _NULL),
+        ("tag:yaml.org,2002:bool", _BOOL),
+        ("tag:yaml.org,2002:int", _INT),
+        ("tag:yaml.org,2002:float", _FLOAT),
+    ]
+}
 
 
 class _Reader:
@@ -167,7 +168,7 @@ class _Reader:
 
     def _next(self) -> yaml.Event:
         event = next(self._events)
-        at = event.start_mark
+        at = cast("yaml.Mark", event.start_mark)
         self.last = Mark(self._source, at.line + 1, at.column + 1)
         return event
 

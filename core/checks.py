@@ -1,0 +1,77 @@
+"""Contradictions between settings that are each right alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rlvla.core.component import OptionError, options_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from rlvla.core.component import Place
+    from rlvla.core.interfaces import Algorithm
+    from rlvla.core.settings import Manifest
+    from rlvla.core.types import Field, SimulatorSpec
+
+
+T = TypeVar("T")
+
+
+def check(manifest: Manifest) -> None:
+    """Raise OptionError at the first contradiction."""
+    simulator, plain = manifest.simulator, manifest.plain
+    spec = _asked(("simulator",), simulator, lambda: simulator.spec)
+    fields = _asked(("model",), manifest.model, lambda: manifest.model.decision_fields(spec))
+    for i, phase in enumerate(manifest.phases):
+        place = ("phases", i, "algorithm") if "phases" in plain else ("algorithm",)
+        _check_algorithm(manifest, phase.algorithm, place, (spec, fields))
+    sharding = ("schedulers", "sharding")
+    _asked(sharding, manifest.sharding, lambda: manifest.sharding.split(simulator.lanes))
+    _check_loggers(plain["log"])
+
+
+def _check_algorithm(
+    manifest: Manifest,
+    algorithm: Algorithm,
+    place: Place,
+    seen: tuple[SimulatorSpec, Mapping[str, Field]],
+) -> None:
+    batch, micro = algorithm.batch_size, algorithm.micro_batch_size
+    if micro < 1 or batch % micro:
+        raise OptionError(
+            f"batch_size {batch} is not divisible by micro_batch_size {micro}",
+            (*place, "batch_size"),
+            rivals=[(*place, "micro_batch_size")],
+        )
+    segment = manifest.asynchrony.segment
+    if not algorithm.demonstrations and batch % segment:
+        raise OptionError(
+            f"batch_size {batch} is not divisible by async.segment {segment}",
+            (*place, "batch_size"),
+            rivals=[("async", "segment")],
+        )
+    if algorithm.demonstrations and not hasattr(manifest.simulator, "expert"):
+        kind = manifest.plain["simulator"]["type"]
+        raise OptionError(
+            f"needs demonstrations, but simulator {kind!r} has no expert", (*place, "type")
+        )
+    _asked(place, algorithm, lambda: algorithm.check(*seen))
+
+
+def _check_loggers(loggers: Sequence[Mapping[str, Any]]) -> None:
+    seen = set[str]()
+    for i, logger in enumerate(loggers):
+        if logger["type"] in seen:
+            raise OptionError(f"a second logger of type {logger['type']!r}", ("log", i, "type"))
+        seen.add(logger["type"])
+
+
+def _asked(place: Place, component: object, question: Callable[[], T]) -> T:
+    """Answer the question; a ValueError is at the option of the component that it begins with."""
+    try:
+        return question()
+    except (ValueError, ArithmeticError) as error:
+        first, *rest = str(error).partition(" ")[0].rstrip(":,").split(".")
+        below = (first, *rest) if first in options_of(component) else ()
+        raise OptionError(str(error), (*place, *below)) from error
