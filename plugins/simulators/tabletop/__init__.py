@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from rlvla.core.types import SimulatorSpec
+from rlvla.plugins.simulators.tabletop.observation import HAND, goal_length, table_length
+from rlvla.plugins.simulators.tabletop.tasks import MAX_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +18,11 @@ if TYPE_CHECKING:
     from rlvla.core.types import Observation, Start, StepResult
     from rlvla.plugins.simulators.tabletop.lanes import Lanes
 
-Task = Literal["reach", "push", "pick_place"]
-Color = Literal["red", "green", "blue", "yellow", "purple", "cyan"]
-Camera = Literal["top", "front", "wrist"]
-
-_MAX_STEPS: dict[str, int] = {"reach": 12, "push": 24, "pick_place": 36}
+TaskName: TypeAlias = Literal["reach", "push", "pick_place"]
+EmbodimentName: TypeAlias = Literal["gantry", "arm"]
+Color: TypeAlias = Literal["red", "green", "blue", "yellow", "purple", "cyan"]
+Camera: TypeAlias = Literal["top", "front", "wrist"]
+RenderName: TypeAlias = Literal["auto", "egl", "osmesa", "ray"]
 
 
 def _colors() -> list[Color]:
@@ -44,9 +46,9 @@ class Tabletop:
 
     lanes: int = 8
     """Lanes of the run."""
-    task: Task | list[Task] = "reach"
+    task: TaskName | list[TaskName] = "reach"
     """Task, or the tasks that episodes are drawn from."""
-    embodiment: Literal["gantry", "arm"] = "gantry"
+    embodiment: EmbodimentName = "gantry"
     """What carries the hand: three slides, or seven joints moved by inverse kinematics."""
     colors: list[Color] = field(default_factory=_colors)
     """Colours of the cubes on the table, each at most once."""
@@ -64,7 +66,7 @@ class Tabletop:
     max_steps: int | None = None
     """Actions after which an episode is cut; by default 12 for reach, 24 for push and 36 for
     pick_place."""
-    render: Literal["auto", "egl", "osmesa", "ray"] = "ray"
+    render: RenderName = "ray"
     """What draws the images. `ray` needs no system library and gives equal images everywhere;
     `auto` takes the first of EGL, OSMesa and ray that works."""
     shadows: bool = False
@@ -76,7 +78,7 @@ class Tabletop:
         self._live: Lanes | None = None
 
     @property
-    def tasks(self) -> Sequence[Task]:
+    def tasks(self) -> Sequence[TaskName]:
         """Names of the tasks that episodes are drawn from."""
         return [self.task] if isinstance(self.task, str) else self.task
 
@@ -93,21 +95,21 @@ class Tabletop:
     @property
     def spec(self) -> SimulatorSpec:
         """What is shown and taken."""
-        things = 4 + 3 * len(self.colors) + 3 * self.has_plate
-        hints = len(self.tasks) + len(self.colors) + 2 + 6
+        cubes = len(self.colors)
+        table = table_length(cubes, has_plate=self.has_plate)
         return SimulatorSpec(
-            cameras={name: (self.size, self.size) for name in self.shown_cameras},
-            proprio=4 if self.observation == "image" else things,
-            privileged=things + hints,
+            cameras=dict.fromkeys(self.shown_cameras, (self.size, self.size)),
+            proprio=HAND if self.observation == "image" else table,
+            privileged=table + goal_length(cubes, len(self.tasks)),
             action_low=(-1.0,) * 4,
             action_high=(1.0,) * 4,
             max_steps=max(self.limit(task) for task in self.tasks),
             control_hz=10.0,
         )
 
-    def limit(self, task: Task) -> int:
+    def limit(self, task: TaskName) -> int:
         """Return after how many actions an episode of `task` is cut."""
-        return _MAX_STEPS[task] if self.max_steps is None else self.max_steps
+        return MAX_STEPS[task] if self.max_steps is None else self.max_steps
 
     def start(self, lanes: int) -> None:
         """Compile the scene; imports MuJoCo."""

@@ -6,7 +6,7 @@ Both hold the hand upright and take the same command, a position for the fingert
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from rlvla.plugins.simulators.tabletop.geometry import HAND_START_Z, PALM
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-EmbodimentName: TypeAlias = Literal["gantry", "arm"]
+    from rlvla.plugins.simulators.tabletop import EmbodimentName
+    from rlvla.plugins.simulators.tabletop.engine import Data, Model, MuJoCo
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class Body:
 class Embodiment(Protocol):
     """Moves the hand of one model; its `MjData` are given with each call."""
 
-    def place(self, data: Any, tip: NDArray[np.float64]) -> None:  # noqa: ANN401 (untyped MuJoCo)
+    def place(self, data: Data, tip: NDArray[np.float64]) -> None:
         """Put the joints where the fingertips are at `tip`, at rest."""
         ...
 
-    def command(self, data: Any, tip: NDArray[np.float64]) -> None:  # noqa: ANN401 (untyped MuJoCo)
+    def command(self, data: Data, tip: NDArray[np.float64]) -> None:
         """Set the servos so that the fingertips move to `tip`."""
         ...
 
@@ -57,18 +58,18 @@ GANTRY = Body(
 class Gantry:
     """Three slides, whose positions are those of the hand."""
 
-    def __init__(self, mujoco: Any, model: Any) -> None:  # noqa: ANN401 (untyped MuJoCo)
+    def __init__(self, mujoco: MuJoCo, model: Model) -> None:
         del mujoco
         self._joints = [int(model.joint(name).qposadr[0]) for name in _AXES]
 
-    def place(self, data: Any, tip: NDArray[np.float64]) -> None:  # noqa: ANN401 (untyped MuJoCo)
+    def place(self, data: Data, tip: NDArray[np.float64]) -> None:
         """See `Embodiment.place`."""
-        data.qpos[self._joints] = tip + (0.0, 0.0, PALM)
+        data.qpos[self._joints] = tip + np.array([0.0, 0.0, PALM])
         self.command(data, tip)
 
-    def command(self, data: Any, tip: NDArray[np.float64]) -> None:  # noqa: ANN401 (untyped MuJoCo)
+    def command(self, data: Data, tip: NDArray[np.float64]) -> None:
         """See `Embodiment.command`."""
-        data.ctrl[:3] = tip + (0.0, 0.0, PALM)
+        data.ctrl[:3] = tip + np.array([0.0, 0.0, PALM])
 
 
 _LINKS = (
@@ -113,7 +114,7 @@ ARM = Body(
 class Arm:
     """Seven hinges, commanded by damped least squares (Wampler 1986) with a posture bias."""
 
-    def __init__(self, mujoco: Any, model: Any) -> None:  # noqa: ANN401 (untyped MuJoCo)
+    def __init__(self, mujoco: MuJoCo, model: Model) -> None:
         self._mujoco = mujoco
         self._model = model
         self._ghost = mujoco.MjData(model)
@@ -122,21 +123,18 @@ class Arm:
         self._dofs = [int(model.joint(f"j{n}").dofadr[0]) for n in range(len(_LINKS))]
         self._jacobian = np.zeros((6, model.nv))
         self._upright = np.eye(3)
-        self._rest = self._settled(np.array([0.0, 0.0, HAND_START_Z]))
+        self._rest = self._solve(_HOME, np.array([0.0, 0.0, HAND_START_Z]), rounds=300)
 
-    def place(self, data: Any, tip: NDArray[np.float64]) -> None:  # noqa: ANN401 (untyped MuJoCo)
+    def place(self, data: Data, tip: NDArray[np.float64]) -> None:
         """See `Embodiment.place`."""
         joints = self._solve(self._rest, tip, rounds=60)
         data.qpos[self._joints] = joints
         data.ctrl[: len(joints)] = joints
 
-    def command(self, data: Any, tip: NDArray[np.float64]) -> None:  # noqa: ANN401 (untyped MuJoCo)
+    def command(self, data: Data, tip: NDArray[np.float64]) -> None:
         """See `Embodiment.command`."""
         count = len(self._joints)
-        data.ctrl[:count] = self._solve(data.ctrl[:count].copy(), tip, rounds=4)
-
-    def _settled(self, tip: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._solve(_HOME, tip, rounds=300)
+        data.ctrl[:count] = self._solve(data.ctrl[:count].copy(), tip, rounds=2)
 
     def _solve(
         self, joints: NDArray[np.float64], tip: NDArray[np.float64], *, rounds: int
@@ -157,12 +155,14 @@ class Arm:
         error = np.concatenate([tip - ghost.site_xpos[self._site], self._tilt()])
         inverse = jacobian.T @ np.linalg.inv(jacobian @ jacobian.T + 1e-4 * np.eye(6))
         bias = 0.05 * (_HOME - joints)
-        return np.clip(inverse @ error + bias - inverse @ (jacobian @ bias), -0.3, 0.3)
+        change: NDArray[np.float64] = inverse @ error + bias - inverse @ (jacobian @ bias)
+        return np.clip(change, -0.3, 0.3)
 
     def _tilt(self) -> NDArray[np.float64]:
         """Return the rotation vector, for small angles, that brings the hand upright."""
         rotation = self._ghost.site_xmat[self._site].reshape(3, 3)
-        return 0.5 * np.cross(rotation, self._upright, axis=0).sum(axis=1)
+        tilt: NDArray[np.float64] = 0.5 * np.cross(rotation, self._upright, axis=0).sum(axis=1)
+        return tilt
 
 
 BODIES: dict[EmbodimentName, Body] = {"gantry": GANTRY, "arm": ARM}

@@ -4,26 +4,47 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any
+import sys
+from typing import Any, TypeAlias
+
+MuJoCo: TypeAlias = Any
+"""The module `mujoco`, 3.3 or later; it ships no types."""
+Model: TypeAlias = Any
+"""A `mujoco.MjModel`."""
+Data: TypeAlias = Any
+"""A `mujoco.MjData`."""
 
 
-def load(gl: str | None = None) -> Any:  # noqa: ANN401 (MuJoCo ships no types)
-    """Import and return `mujoco`, version 3.3 or later.
+def load() -> MuJoCo:
+    """Import MuJoCo and return it, with OpenGL only if the environment's choice is installed.
 
-    `gl` is the OpenGL platform to draw with, for a process that has not imported MuJoCo yet.
-    Without it the environment's choice stands; MuJoCo refuses to be imported if that platform
-    is not installed, and is then imported without any: physics and rays need none.
+    MuJoCo refuses to be imported under a `MUJOCO_GL` whose libraries are missing; it is then
+    imported without OpenGL, which physics and rays do not need.
     """
-    if gl is not None:
-        os.environ["MUJOCO_GL"] = gl
-        return importlib.import_module("mujoco")
     try:
         return importlib.import_module("mujoco")
     except (AttributeError, ImportError, OSError, RuntimeError):
         return _load_without_gl()
 
 
-def _load_without_gl() -> Any:  # noqa: ANN401 (MuJoCo ships no types)
+def load_with(gl: str) -> MuJoCo:
+    """Import MuJoCo to draw with the OpenGL platform `gl` and return it.
+
+    Raises RuntimeError if this process has already imported it for another platform.
+    """
+    if "mujoco" in sys.modules and os.environ.get("MUJOCO_GL") != gl:
+        raise RuntimeError(
+            f"render: {gl!r} comes too late, this process imported mujoco without it; "
+            f"set MUJOCO_GL={gl} in its environment or use render: ray"
+        )
+    os.environ["MUJOCO_GL"] = gl
+    os.environ["PYOPENGL_PLATFORM"] = gl
+    # Mesa's software rasteriser is no faster with threads, and hangs after a fork.
+    os.environ.setdefault("LP_NUM_THREADS", "0")
+    return importlib.import_module("mujoco")
+
+
+def _load_without_gl() -> MuJoCo:
     chosen = os.environ.get("MUJOCO_GL")
     os.environ["MUJOCO_GL"] = "disable"
     try:

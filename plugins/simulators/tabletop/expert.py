@@ -36,7 +36,7 @@ def _reach(goal: Goal, state: State) -> tuple[NDArray[np.float64], float]:
 
 def _push(goal: Goal, state: State) -> tuple[NDArray[np.float64], float]:
     heading = goal.heading
-    offset = (state.tip - state.cubes[goal.cube])[:2]
+    offset = (state.tip - state.cube(goal))[:2]
     ahead = float(offset @ heading)
     aside = offset - ahead * heading
     is_behind = ahead < -CUBE - FINGER[0] and float(np.linalg.norm(aside)) < 0.015
@@ -56,7 +56,7 @@ def _pick_place(goal: Goal, state: State) -> tuple[NDArray[np.float64], float]:
 
 
 def _carry(goal: Goal, state: State) -> tuple[NDArray[np.float64], float]:
-    gap = destination(goal, state) - state.cubes[goal.cube]
+    gap = destination(goal, state) - state.cube(goal)
     if not _is_over(goal, state):
         rise = _CARRY - state.tip[2]
         return np.append(gap[:2] if rise < 0.015 else np.zeros(2), rise), CLOSED
@@ -66,7 +66,7 @@ def _carry(goal: Goal, state: State) -> tuple[NDArray[np.float64], float]:
 
 
 def _is_over(goal: Goal, state: State) -> bool:
-    gap = destination(goal, state) - state.cubes[goal.cube]
+    gap = destination(goal, state) - state.cube(goal)
     return bool(np.hypot(*gap[:2]) < 0.015)
 
 

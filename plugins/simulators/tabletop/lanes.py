@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rlvla.core.types import Observation, StepResult
-from rlvla.plugins.simulators.tabletop import engine, expert, render
+from rlvla.plugins.simulators.tabletop import engine, expert, observation, render
 from rlvla.plugins.simulators.tabletop.embodiment import BODIES, DRIVERS
 from rlvla.plugins.simulators.tabletop.geometry import (
     CUBE,
@@ -23,7 +23,6 @@ from rlvla.plugins.simulators.tabletop.starts import Layout, draw
 from rlvla.plugins.simulators.tabletop.tasks import (
     State,
     achieved,
-    destination,
     instruction,
     potential,
 )
@@ -33,15 +32,12 @@ if TYPE_CHECKING:
 
     from rlvla.core.types import Start
     from rlvla.plugins.simulators.tabletop import Tabletop
+    from rlvla.plugins.simulators.tabletop.engine import Data
 
 SUBSTEPS = 20
 """Physics steps of 5 ms per action."""
 _RAMP = 4
 """Pieces into which an action's motion is cut; the last is spent at rest."""
-
-_CENTRE = np.array([0.0, 0.0, 0.1])
-_SCALE = 0.2
-"""Metres that become 1 in observations, after `_CENTRE` is taken off."""
 
 
 @dataclass
@@ -58,7 +54,7 @@ class Lanes:
 
     def __init__(self, options: Tabletop, lanes: int) -> None:
         backend = render.choose(options.render) if options.shown_cameras else "ray"
-        mujoco = engine.load(None if backend == "ray" else backend)
+        mujoco = engine.load() if backend == "ray" else engine.load_with(backend)
         self._options = options
         self._mujoco = mujoco
         self._model = mujoco.MjModel.from_xml_string(
@@ -90,8 +86,7 @@ class Lanes:
         data = self._data[lane]
         self._mujoco.mj_resetData(self._model, data)
         for color, spot, yaw in zip(self._options.colors, layout.cubes, layout.yaw, strict=True):
-            half = yaw / 2
-            pose = (*spot, CUBE, np.cos(half), 0.0, 0.0, np.sin(half))
+            pose = (*spot, CUBE, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2))
             data.qpos[self._address(color)] = pose
         if self._options.has_plate:
             data.mocap_pos[0] = (*layout.plate, 0.0)
@@ -110,6 +105,8 @@ class Lanes:
         episode = self._episodes[lane]
         if episode.is_over:
             raise RuntimeError(f"lane {lane} is at its episode's end; reset it first")
+        if actions.shape[1:] != (4,) or not np.isfinite(actions).all():
+            raise ValueError(f"actions must be finite and [C, 4], got {actions.tolist()}")
         reward = np.zeros(len(actions), np.float32)
         terminated, truncated, valid = np.zeros((3, len(actions)), np.bool_)
         for at, action in enumerate(actions):
@@ -161,7 +158,7 @@ class Lanes:
         gain = episode.potential - before if self._options.reward == "shaped" else 0.0
         return float(success) + gain, success
 
-    def _move(self, data: Any, action: NDArray[np.float64]) -> None:  # noqa: ANN401 (untyped MuJoCo)
+    def _move(self, data: Data, action: NDArray[np.float64]) -> None:
         tip = data.site_xpos[self._tip].copy()
         lowest, highest = (-REACH_XY, -REACH_XY, LOWEST), (REACH_XY, REACH_XY, HIGHEST)
         target = np.clip(tip + STEP * action[:3], lowest, highest)
@@ -174,27 +171,13 @@ class Lanes:
         self._mujoco.mj_camlight(self._model, data)
 
     def _observe(self, lane: int) -> Observation:
-        data, episode, state = self._data[lane], self._episodes[lane], self.state(lane)
-        images = {name: self._renderer.render(data, name) for name in self._options.shown_cameras}
-        own = np.append((state.tip - _CENTRE) / _SCALE, 2 * state.opening - 1)
-        things = [(state.cubes - _CENTRE).ravel()]
-        if self._options.has_plate:
-            things.append(state.plate - _CENTRE)
-        seen = np.concatenate([own, np.concatenate(things) / _SCALE])
+        options, data, episode = self._options, self._data[lane], self._episodes[lane]
+        state = self.state(lane)
+        table = observation.table(state, has_plate=options.has_plate)
+        hints = observation.goal_hints(episode.layout.goal, state, options.tasks)
         return Observation(
-            images=images,
-            proprio=(seen if self._options.observation == "state" else own).astype(np.float32),
+            images={name: self._renderer.render(data, name) for name in options.shown_cameras},
+            proprio=table if options.observation == "state" else observation.hand(state),
             instruction=episode.words,
-            privileged=self._privileged(episode, state, seen),
+            privileged=np.concatenate([table, hints]),
         )
-
-    def _privileged(
-        self, episode: _Episode, state: State, seen: NDArray[np.float64]
-    ) -> NDArray[np.float32]:
-        goal = episode.layout.goal
-        cube = state.cubes[goal.cube]
-        task = np.array([goal.task == name for name in self._options.tasks], np.float64)
-        named = np.eye(len(self._options.colors))[goal.cube]
-        reach = (cube - state.tip) / _SCALE
-        rest = (destination(goal, state) - cube) / _SCALE
-        return np.concatenate([seen, task, named, goal.heading, reach, rest]).astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from rlvla.plugins.simulators.tabletop.ray import RayRenderer
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-RenderName: TypeAlias = Literal["auto", "egl", "osmesa", "ray"]
+    from rlvla.plugins.simulators.tabletop import RenderName
+    from rlvla.plugins.simulators.tabletop.engine import Data, Model, MuJoCo
+
 Backend: TypeAlias = Literal["egl", "osmesa", "ray"]
 
 _CHOSEN = "RLVLA_TABLETOP_RENDER"
@@ -38,7 +40,7 @@ print("drawn", flush=True)
 class Renderer(Protocol):
     """Draws square images of one size."""
 
-    def render(self, data: Any, camera: str) -> NDArray[np.uint8]:  # noqa: ANN401 (untyped MuJoCo)
+    def render(self, data: Data, camera: str) -> NDArray[np.uint8]:
         """Return what `camera` sees, uint8 [size, size, 3], upright."""
         ...
 
@@ -50,10 +52,10 @@ class Renderer(Protocol):
 class GLRenderer:
     """MuJoCo's own renderer; belongs to the thread that makes it."""
 
-    def __init__(self, mujoco: Any, model: Any, *, size: int) -> None:  # noqa: ANN401 (untyped)
+    def __init__(self, mujoco: MuJoCo, model: Model, *, size: int) -> None:
         self._renderer = mujoco.Renderer(model, size, size)
 
-    def render(self, data: Any, camera: str) -> NDArray[np.uint8]:  # noqa: ANN401 (untyped MuJoCo)
+    def render(self, data: Data, camera: str) -> NDArray[np.uint8]:
         """See `Renderer.render`."""
         self._renderer.update_scene(data, camera)
         image: NDArray[np.uint8] = self._renderer.render()
@@ -104,7 +106,7 @@ def draws(backend: Literal["egl", "osmesa"], *, timeout_s: float = 20.0) -> bool
     return b"drawn" in probe.stdout
 
 
-def build(backend: Backend, mujoco: Any, model: Any, *, size: int) -> Renderer:  # noqa: ANN401
+def build(backend: Backend, mujoco: MuJoCo, model: Model, *, size: int) -> Renderer:
     """Return the renderer of `backend`."""
     if backend == "ray":
         return RayRenderer(mujoco, model, size=size)

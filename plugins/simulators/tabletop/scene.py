@@ -16,9 +16,10 @@ from rlvla.plugins.simulators.tabletop.geometry import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rlvla.plugins.simulators.tabletop import Color
     from rlvla.plugins.simulators.tabletop.embodiment import Body
 
-PALETTE = {
+PALETTE: dict[Color, tuple[float, float, float]] = {
     "red": (0.90, 0.10, 0.10),
     "green": (0.10, 0.72, 0.15),
     "blue": (0.12, 0.22, 0.95),
@@ -40,9 +41,9 @@ _SCENE = """
   <worldbody>
     <light directional="true" pos="0 0 2" dir="-0.3 0.35 -1" diffuse="0.5 0.5 0.5"
            specular="0 0 0" castshadow="{castshadow}"/>
-    <geom name="table" type="plane" size="1 1 0.1" rgba="0.62 0.60 0.57 1" friction="0.8"/>
-    <camera name="top" pos="0 0 1.2" xyaxes="1 0 0 0 1 0" fovy="20.2"/>
-    <camera name="front" pos="0 -0.75 0.6" xyaxes="1 0 0 0 0.62 0.78" fovy="30"/>
+    <geom name="table" type="plane" size="0 0 0.1" rgba="0.62 0.60 0.57 1" friction="0.8"/>
+    <camera name="top" pos="0 0 2" xyaxes="1 0 0 0 1 0" fovy="13.4"/>
+    <camera name="front" pos="0 -0.8 0.6" xyaxes="1 0 0 0 0.54 0.84" fovy="34"/>
     {cubes}
     {plate}
     {body}
@@ -89,7 +90,7 @@ FINGERS = ("left_finger", "right_finger")
 
 
 def scene(
-    colors: Sequence[str], body: Body, *, has_plate: bool, size: int, has_shadows: bool
+    colors: Sequence[Color], body: Body, *, has_plate: bool, size: int, has_shadows: bool
 ) -> str:
     """Return the MJCF of a table with one cube of each of `colors`, in this order."""
     plate = _PLATE.format(radius=PLATE_RADIUS, half=PLATE_HEIGHT / 2) if has_plate else ""
@@ -106,7 +107,7 @@ def scene(
     )
 
 
-def _cube(color: str) -> str:
+def _cube(color: Color) -> str:
     rgba = " ".join(str(part) for part in PALETTE[color])
     return _CUBE.format(name=color, half=CUBE, rgba=rgba)
 

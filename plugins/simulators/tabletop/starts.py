@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,12 +15,13 @@ from rlvla.plugins.simulators.tabletop.geometry import (
     REACH_XY,
     SPREAD,
 )
-from rlvla.plugins.simulators.tabletop.tasks import DIRECTIONS, PUSH, TASKS, Goal, TaskName
+from rlvla.plugins.simulators.tabletop.tasks import DIRECTIONS, MAX_STEPS, PUSH, Goal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rlvla.core.types import Start
+    from rlvla.plugins.simulators.tabletop import TaskName
 
 _APPROACH = 0.075
 """Free length behind a cube to be pushed, for the hand."""
@@ -53,10 +54,11 @@ def generator(start: Start) -> np.random.Generator:
 
 def draw(start: Start, *, cubes: int, has_plate: bool) -> Layout:
     """Draw the layout of `start`; raise ValueError if its task is unknown."""
-    if start.task not in TASKS:
-        raise ValueError(f"tabletop has no task {start.task!r}; its tasks are {', '.join(TASKS)}")
+    if start.task not in MAX_STEPS:
+        known = ", ".join(MAX_STEPS)
+        raise ValueError(f"tabletop has no task {start.task!r}; its tasks are {known}")
     rng = generator(start)
-    goal = _goal(rng, cast("TaskName", start.task), cubes)
+    goal = _goal(rng, start.task, cubes)
     while True:
         spots = rng.uniform(-SPREAD, SPREAD, (cubes + 1, 2))
         if not has_plate:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rlvla.plugins.simulators.tabletop.geometry import CUBE, FINGER, PLATE_HEIGHT
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
-TaskName: TypeAlias = Literal["reach", "push", "pick_place"]
+    from rlvla.plugins.simulators.tabletop import TaskName
 
-TASKS: tuple[TaskName, ...] = ("reach", "push", "pick_place")
 MAX_STEPS: dict[TaskName, int] = {"reach": 12, "push": 24, "pick_place": 36}
 """After how many actions an episode of the task is cut, unless the manifest says otherwise."""
 
@@ -66,6 +65,16 @@ class State:
     origins: NDArray[np.float64]
     """[cubes, 3], where the cubes were at the start."""
 
+    def cube(self, goal: Goal) -> NDArray[np.float64]:
+        """Return where the named cube is, [3]."""
+        cube: NDArray[np.float64] = self.cubes[goal.cube]
+        return cube
+
+    def origin(self, goal: Goal) -> NDArray[np.float64]:
+        """Return where the named cube was at the start, [3]."""
+        origin: NDArray[np.float64] = self.origins[goal.cube]
+        return origin
+
 
 def instruction(goal: Goal, color: str) -> str:
     """Return `goal` in words, for a cube of `color`."""
@@ -79,7 +88,7 @@ def instruction(goal: Goal, color: str) -> str:
 def achieved(goal: Goal, state: State) -> bool:
     """Return whether `state` is a success."""
     if goal.task == "reach":
-        return _is_reached(state.tip, state.cubes[goal.cube])
+        return _is_reached(state.tip, state.cube(goal))
     if goal.task == "push":
         return _is_pushed(goal, state)
     return _is_placed(goal, state)
@@ -88,21 +97,21 @@ def achieved(goal: Goal, state: State) -> bool:
 def destination(goal: Goal, state: State) -> NDArray[np.float64]:
     """Return where the named cube shall come to rest, float64 [3]; where it is, for a reach."""
     if goal.task == "push":
-        return state.origins[goal.cube] + PUSH * np.append(goal.heading, 0.0)
+        return _shifted(state.origin(goal), PUSH * np.append(goal.heading, 0.0))
     if goal.task == "pick_place":
-        return state.plate + (0.0, 0.0, PLATE_HEIGHT + CUBE)
-    return state.cubes[goal.cube]
+        return _shifted(state.plate, (0.0, 0.0, PLATE_HEIGHT + CUBE))
+    return state.cube(goal)
 
 
 def contact(goal: Goal, state: State) -> NDArray[np.float64]:
     """Return where the fingertips take hold of the named cube, float64 [3]."""
-    cube = state.cubes[goal.cube]
+    cube = state.cube(goal)
     if goal.task == "reach":
-        return cube + (0.0, 0.0, CUBE + 0.012)
+        return _shifted(cube, (0.0, 0.0, CUBE + 0.012))
     if goal.task == "push":
         behind = CUBE + 2 * FINGER[0] + 0.012
-        return cube - behind * np.append(goal.heading, 0.0)
-    return cube - (0.0, 0.0, 0.008)
+        return _shifted(cube, -behind * np.append(goal.heading, 0.0))
+    return _shifted(cube, (0.0, 0.0, -0.008))
 
 
 def potential(goal: Goal, state: State) -> float:
@@ -113,7 +122,7 @@ def potential(goal: Goal, state: State) -> float:
     the potential's gain under an action (Ng, Harada and Russell 1999, undiscounted).
     """
     tip = float(np.linalg.norm(state.tip - contact(goal, state)))
-    gap = state.cubes[goal.cube] - destination(goal, state)
+    gap = state.cube(goal) - destination(goal, state)
     if goal.task == "push":
         remaining = max(0.0, -float(gap[:2] @ goal.heading)) / PUSH
     else:
@@ -121,18 +130,23 @@ def potential(goal: Goal, state: State) -> float:
     return -min(tip / 0.4, 1.0) - 2 * min(remaining, 1.0)
 
 
+def _shifted(point: NDArray[np.float64], way: ArrayLike) -> NDArray[np.float64]:
+    moved: NDArray[np.float64] = point + np.asarray(way)
+    return moved
+
+
 def _is_reached(tip: NDArray[np.float64], cube: NDArray[np.float64]) -> bool:
     return bool(np.hypot(*(tip - cube)[:2]) < REACHED and tip[2] < REACHED_Z)
 
 
 def _is_pushed(goal: Goal, state: State) -> bool:
-    moved = (state.cubes[goal.cube] - state.origins[goal.cube])[:2]
+    moved = (state.cube(goal) - state.origin(goal))[:2]
     ahead = float(moved @ goal.heading)
     aside = float(np.linalg.norm(moved - ahead * goal.heading))
     return ahead >= PUSH and aside <= ahead / 2
 
 
 def _is_placed(goal: Goal, state: State) -> bool:
-    gap = state.cubes[goal.cube] - destination(goal, state)
+    gap = state.cube(goal) - destination(goal, state)
     rests = abs(float(gap[2])) < 0.006
     return bool(rests and np.hypot(*gap[:2]) < 0.035 and state.opening > 0.75)
