@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def gae(
     segment: Arrays,
-    value: NDArray[np.float64],
-    bootstrap: NDArray[np.float32],
+    value: Array,
+    bootstrap: Array,
     *,
     gamma: float,
     gae_lambda: float,

@@ -87,5 +87,5 @@ def test_an_empty_batch_is_refused() -> None:
 
 @pytest.mark.parametrize("wait", [-1.0, float("inf"), float("nan")])
 def test_a_wait_that_is_no_time_is_refused(wait: float) -> None:
-    with pytest.raises(ValueError, match="^max_wait_ms must be finite and at least 0, got"):
+    with pytest.raises(ValueError, match=r"^max_wait_ms must be finite and at least 0, got"):
         Dynamic(max_wait_ms=wait)

@@ -1,0 +1,432 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from rlvla.core.registry import Components
+from rlvla.core.types import Field, SimulatorSpec
+from rlvla.plugins import algorithms
+from rlvla.plugins.algorithms.ppo import PPO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import Tensor
+
+    from rlvla.core.interfaces import Algorithm, Policy
+    from rlvla.core.types import Array, Arrays
+
+    MakePolicy = Callable[..., Policy]
+    MakeBatch = Callable[..., dict[str, Array]]
+
+STATISTICS = {"advantage": (0.3, 1.7), "updates": (0.0, 0.0)}
+SPEC = SimulatorSpec(
+    cameras={},
+    proprio=5,
+    action_low=(-1.0,),
+    action_high=(1.0,),
+    max_steps=10,
+    control_hz=10.0,
+)
+LEVELS = [
+    ("chunk", "token"),
+    ("chunk", "action"),
+    ("chunk", "chunk"),
+    ("action", "token"),
+    ("action", "action"),
+]
+
+
+def _options(advantage: str, ratio: str) -> dict[str, Any]:
+    return {"advantage_level": advantage, "ratio_level": ratio}
+
+
+def _losses(
+    algorithm: Algorithm, policy: Policy, batch: Arrays
+) -> tuple[Tensor, dict[str, Tensor]]:
+    losses, metrics = algorithm.loss(policy, batch, STATISTICS)
+    return losses, dict(metrics)
+
+
+def _gradient(policy: Policy) -> Tensor:
+    """Return the gradient of all parameters as one vector, and forget it."""
+    parameters = list(policy.module.parameters())
+    gradient = torch.cat(
+        [torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in parameters]
+    )
+    policy.module.zero_grad()
+    return gradient
+
+
+def _backward(losses: Tensor) -> None:
+    torch.autograd.backward([losses.sum()])
+
+
+def _single(
+    make_policy: MakePolicy, make_batch: MakeBatch, *, ratio: float, advantage: float
+) -> tuple[Policy, dict[str, Array]]:
+    """Return a policy and one recorded decision of one token that has this ratio by now."""
+    policy = make_policy(chunk=1, elements=1, values=1)
+    batch = make_batch(policy, size=1)
+    batch["log_prob"] = batch["log_prob"] - np.log(ratio)
+    batch["advantage"] = np.array([[advantage]])
+    return policy, batch
+
+
+def _tokens(policy: Policy, batch: Arrays) -> Array:
+    """Return the ratio of each token, [B, C, K]."""
+    log_prob: Array = policy.evaluate(batch).log_prob.detach().numpy()
+    ratio: Array = np.exp(log_prob - batch["log_prob"])
+    return ratio
+
+
+@pytest.mark.parametrize(("advantage", "ratio"), LEVELS)
+def test_at_equal_weights_the_ratio_is_1_and_nothing_is_clipped(
+    make_policy: MakePolicy, make_batch: MakeBatch, advantage: str, ratio: str
+) -> None:
+    policy = make_policy(chunk=3, elements=2, values=1 if advantage == "chunk" else 3)
+    batch = make_batch(policy, size=6)
+    algorithm = PPO(normalise_advantage=False, **_options(advantage, ratio))
+    _, metrics = _losses(algorithm, policy, batch)
+    for name, expected in (("ratio", 1.0), ("clip_fraction", 0.0), ("approx_kl", 0.0)):
+        np.testing.assert_array_equal(metrics[name], np.full(6, expected))
+    np.testing.assert_allclose(metrics["policy_loss"], -np.nanmean(batch["advantage"], axis=1))
+
+
+@pytest.mark.parametrize(("advantage", "ratio"), LEVELS)
+def test_at_equal_weights_the_gradient_is_that_of_the_policy_gradient(
+    make_policy: MakePolicy, make_batch: MakeBatch, advantage: str, ratio: str
+) -> None:
+    policy = make_policy(chunk=3, elements=2, values=1 if advantage == "chunk" else 3)
+    batch = make_batch(policy, size=6)
+    batch["valid"][:] = True
+    for target in ("advantage", "return"):
+        batch[target] = np.random.default_rng(1).normal(size=batch["value"].shape)
+    algorithm = PPO(normalise_advantage=False, value_coef=0.0, **_options(advantage, ratio))
+    _backward(algorithm.loss(policy, batch, STATISTICS)[0])
+    ours = _gradient(policy)
+    weight = torch.as_tensor(batch["advantage"])[:, :, None]
+    log_prob = policy.evaluate(batch).log_prob
+    entries = {"token": 6, "action": 3, "chunk": 1}[ratio]
+    _backward(-(weight * log_prob).sum((1, 2)) / entries)
+    torch.testing.assert_close(ours, _gradient(policy))
+
+
+def test_an_action_ratio_is_the_product_of_its_token_ratios(
+    make_policy: MakePolicy, make_batch: MakeBatch
+) -> None:
+    policy = make_policy(chunk=1, elements=4, values=1)
+    batch = make_batch(policy, size=6, drift=0.3)
+    _, metrics = _losses(PPO(ratio_level="action"), policy, batch)
+    np.testing.assert_allclose(metrics["ratio"], _tokens(policy, batch).prod((1, 2)), rtol=1e-12)
+
+
+def test_a_chunk_ratio_is_the_product_of_the_ratios_that_were_executed(
+    make_policy: MakePolicy, make_batch: MakeBatch
+) -> None:
+    policy = make_policy(chunk=3, elements=2, values=1)
+    batch = make_batch(policy, size=6, drift=0.3)
+    _, metrics = _losses(PPO(ratio_level="chunk"), policy, batch)
+    executed = np.where(batch["valid"][:, :, None], _tokens(policy, batch), 1.0)
+    assert not batch["valid"].all()
+    np.testing.assert_allclose(metrics["ratio"], executed.prod((1, 2)), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("shape", "first", "second"),
+    [
+        ((3, 1), ("action", "token"), ("action", "action")),
+        ((1, 2), ("chunk", "action"), ("action", "action")),
+        ((1, 2), ("chunk", "chunk"), ("action", "action")),
+    ],
+)
+def test_levels_that_mean_the_same_give_the_same_loss(
+    make_policy: MakePolicy,
+    make_batch: MakeBatch,
+    shape: tuple[int, int],
+    first: tuple[str, str],
+    second: tuple[str, str],
+) -> None:
+    policy = make_policy(chunk=shape[0], elements=shape[1], values=shape[0])
+    batch = make_batch(policy, size=6, drift=0.3)
+    losses = [_losses(PPO(**_options(*levels)), policy, batch)[0] for levels in (first, second)]
+    torch.testing.assert_close(losses[0], losses[1])
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "expected"),
+    [
+        (1.5, 1.0, -1.3),
+        (0.5, 1.0, -0.5),
+        (1.5, -1.0, 1.5),
+        (0.5, -1.0, 0.9),
+        (4.0, -2.0, 6.0),
+        (4.0, 2.0, -2.6),
+    ],
+)
+def test_the_surrogate_by_hand(
+    make_policy: MakePolicy, make_batch: MakeBatch, ratio: float, advantage: float, expected: float
+) -> None:
+    policy, batch = _single(make_policy, make_batch, ratio=ratio, advantage=advantage)
+    algorithm = PPO(clip_low=0.1, clip_high=0.3, dual_clip=3.0, normalise_advantage=False)
+    _, metrics = _losses(algorithm, policy, batch)
+    np.testing.assert_allclose(metrics["policy_loss"], [expected])
+    np.testing.assert_allclose(metrics["clip_fraction"], [1.0])
+    np.testing.assert_allclose(metrics["approx_kl"], [ratio - 1 - np.log(ratio)])
+
+
+def test_the_dual_clip_bounds_only_what_a_large_ratio_costs(
+    make_policy: MakePolicy, make_batch: MakeBatch
+) -> None:
+    policy = make_policy(chunk=1, elements=1, values=1)
+    batch = make_batch(policy, size=200, drift=1.0)
+    plain, bounded = (
+        _losses(PPO(dual_clip=c, normalise_advantage=False), policy, batch)[1]["policy_loss"]
+        for c in (None, 2.0)
+    )
+    advantage = batch["advantage"][:, 0]
+    changed = (plain != bounded).numpy()
+    ratio = _tokens(policy, batch)[:, 0, 0]
+    np.testing.assert_array_equal(changed, (advantage < 0) & (ratio > 2.0))
+    assert changed.any()
+    assert (bounded.numpy() <= 2.0 * np.abs(advantage) + 1e-12).all()
+
+
+def test_a_ratio_beyond_all_numbers_leaves_the_gradient_finite(
+    make_policy: MakePolicy, make_batch: MakeBatch
+) -> None:
+    policy, batch = _single(make_policy, make_batch, ratio=1.0, advantage=1.0)
+    batch["log_prob"] -= 1e4
+    _backward(_losses(PPO(), policy, batch)[0])
+    assert _gradient(policy).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("recorded", "target", "expected"),
+    [
+        (0.0, 2.0, 0.5 * 1.8**2),
+        (0.0, -1.5, 0.5 * 2.5**2),
+        (1.0, 1.5, 0.5 * 0.5**2),
+        (1.0, 11.0, 3.0 * (10 - 1.5)),
+    ],
+)
+def test_the_value_loss_by_hand(
+    make_policy: MakePolicy,
+    make_batch: MakeBatch,
+    recorded: float,
+    target: float,
+    expected: float,
+) -> None:
+    policy = make_policy(chunk=1, elements=1, values=1)
+    batch = make_batch(policy, size=1)
+    present = batch["value"].item()
+    batch["value"] = np.array([[present - 1 + recorded]])
+    batch["return"] = np.array([[present - 1 + target]])
+    _, metrics = _losses(PPO(value_clip=0.2, huber_delta=3.0), policy, batch)
+    np.testing.assert_allclose(metrics["value_loss"], [expected])
+
+
+def test_the_entropy_bonus_is_the_mean_entropy(
+    make_policy: MakePolicy, make_batch: MakeBatch
+) -> None:
+    policy = make_policy(chunk=3, elements=2, values=1)
+    batch = make_batch(policy, size=6)
+    without, metrics = _losses(PPO(), policy, batch)
+    with_bonus, _ = _losses(PPO(entropy_coef=0.5), policy, batch)
+    torch.testing.assert_close(without - with_bonus, 0.5 * metrics["entropy"])
+    entropy = policy.evaluate(batch).entropy.detach().numpy()
+    expected = [one[valid].mean() for one, valid in zip(entropy, batch["valid"], strict=True)]
+    np.testing.assert_allclose(metrics["entropy"], expected)
+
+
+def test_advantages_are_normalised_by_the_given_statistics(
+    make_policy: MakePolicy, make_batch: MakeBatch
+) -> None:
+    policy = make_policy(chunk=3, elements=2, values=1)
+    batch = make_batch(policy, size=6, drift=0.3)
+    centre, deviation = STATISTICS["advantage"]
+    by_hand = {**batch, "advantage": (batch["advantage"] - centre) / (deviation + 1e-5)}
+    torch.testing.assert_close(
+        _losses(PPO(), policy, batch)[0],
+        _losses(PPO(normalise_advantage=False), policy, by_hand)[0],
+    )
+    assert PPO().normalised == ("advantage",)
+    assert PPO(normalise_advantage=False).normalised == ()
+
+
+def test_only_the_critic_learns_while_it_warms_up(
+    make_policy: MakePolicy, make_batch: MakeBatch
+) -> None:
+    policy = make_policy(chunk=3, elements=2, values=1)
+    batch = make_batch(policy, size=6, drift=0.3)
+    algorithm = PPO(critic_warmup=2, entropy_coef=0.1)
+    for updates, learns in ((0.0, False), (1.0, False), (2.0, True)):
+        statistics = {**STATISTICS, "updates": (updates, 0.0)}
+        _backward(algorithm.loss(policy, batch, statistics)[0])
+        moved = {
+            name
+            for name, parameter in policy.module.named_parameters()
+            if parameter.grad is not None and parameter.grad.any()
+        }
+        policy.module.zero_grad()
+        assert {"value_head.weight", "value_head.bias"} <= moved
+        assert ("token_head.weight" in moved) == learns
+
+
+@pytest.mark.parametrize(("advantage", "ratio"), LEVELS)
+def test_what_was_not_executed_changes_neither_loss_nor_gradient(
+    make_policy: MakePolicy, make_batch: MakeBatch, advantage: str, ratio: str
+) -> None:
+    policy = make_policy(chunk=3, elements=2, values=1 if advantage == "chunk" else 3)
+    clean = make_batch(policy, size=6, drift=0.3)
+    algorithm = PPO(entropy_coef=0.1, dual_clip=3.0, **_options(advantage, ratio))
+    unused = ~clean["valid"]
+    poison = np.where(unused, np.nan, 0.0)
+    poisoned = {
+        **clean,
+        "log_prob": clean["log_prob"] + poison[:, :, None],
+        "disturbance": np.repeat(poison[:, :, None], 2, axis=2),
+    }
+    if advantage == "action":
+        poisoned["value"] = clean["value"] + poison
+    first, _ = _losses(algorithm, policy, clean)
+    _backward(first)
+    gradient = _gradient(policy)
+    second, metrics = _losses(algorithm, policy, poisoned)
+    _backward(second)
+    assert unused.any()
+    assert first.isfinite().all()
+    assert torch.equal(first, second)
+    assert torch.equal(gradient, _gradient(policy))
+    assert all(metric.isfinite().all() for metric in metrics.values())
+
+
+@pytest.mark.parametrize(("advantage", "ratio"), LEVELS)
+def test_a_decision_of_which_nothing_was_executed_contributes_nothing(
+    make_policy: MakePolicy, make_batch: MakeBatch, advantage: str, ratio: str
+) -> None:
+    policy = make_policy(chunk=3, elements=2, values=1 if advantage == "chunk" else 3)
+    batch = make_batch(policy, size=2)
+    batch["valid"][:] = False
+    batch["advantage"][:] = batch["return"][:] = batch["log_prob"][:] = np.nan
+    losses, _ = _losses(PPO(entropy_coef=0.1, **_options(advantage, ratio)), policy, batch)
+    _backward(losses)
+    assert torch.equal(losses, torch.zeros_like(losses))
+    assert not _gradient(policy).any()
+
+
+@pytest.mark.parametrize(("advantage", "ratio"), LEVELS)
+def test_neither_micro_batches_nor_order_change_the_gradient(
+    make_policy: MakePolicy, make_batch: MakeBatch, advantage: str, ratio: str
+) -> None:
+    policy = make_policy(chunk=3, elements=2, values=1 if advantage == "chunk" else 3)
+    batch = make_batch(policy, size=8, drift=0.3)
+    algorithm = PPO(entropy_coef=0.1, **_options(advantage, ratio))
+    gradients: list[Tensor] = []
+    order = np.random.default_rng(0).permutation(8)
+    for size in (8, 4, 1):
+        for first in range(0, 8, size):
+            part = {name: one[order[first : first + size]] for name, one in batch.items()}
+            _backward(_losses(algorithm, policy, part)[0] / 8)
+        gradients.append(_gradient(policy))
+        order = np.arange(8)
+    torch.testing.assert_close(gradients[0], gradients[1])
+    torch.testing.assert_close(gradients[0], gradients[2])
+
+
+def test_targets_are_advantage_and_advantage_plus_value() -> None:
+    segment = {
+        "reward": np.array([[0.0, 1.0]], np.float32),
+        "terminated": np.array([[True, False]]),
+        "truncated": np.zeros((1, 2), np.bool_),
+        "valid": np.array([[True, False]]),
+        "value": np.array([[0.25, 7.0]], np.float32),
+    }
+    targets = PPO(advantage_level="action").targets(segment, np.zeros((1, 2), np.float32))
+    np.testing.assert_array_equal(targets["advantage"], [[-0.25, np.nan]])
+    np.testing.assert_array_equal(targets["return"], [[0.0, np.nan]])
+    assert {target.dtype.name for target in targets.values()} == {"float32"}
+
+
+def test_the_critic_has_its_own_learning_rate(make_policy: MakePolicy) -> None:
+    policy = make_policy(chunk=1, elements=1, values=1).module
+    groups = PPO(lr=0.1, value_lr=0.2, weight_decay=0.3).parameter_groups(policy)
+    rates = {group["lr"] for group in torch.optim.AdamW(groups).param_groups}
+    assert rates == {0.1, 0.2}
+    assert [group["weight_decay"] for group in groups] == [0.3, 0.3]
+    for head, group in zip(("token_head", "value_head"), groups, strict=True):
+        parts = (f"{head}.weight", f"{head}.bias")
+        assert group["params"] == [policy.get_parameter(part) for part in parts]
+
+
+def test_frozen_parameters_are_left_out(make_policy: MakePolicy) -> None:
+    policy = make_policy(chunk=1, elements=1, values=1).module
+    for name, parameter in policy.named_parameters():
+        parameter.requires_grad = name == "token_head.bias"
+    groups = PPO().parameter_groups(policy)
+    assert [group["params"] for group in groups] == [[policy.get_parameter("token_head.bias")]]
+
+
+def _fields(values: int, chunk: int = 3) -> dict[str, Field]:
+    return {"log_prob": Field((chunk, 2), "float32"), "value": Field((values,), "float32")}
+
+
+@pytest.mark.parametrize(("advantage", "ratio"), LEVELS)
+def test_levels_that_fit_are_accepted(advantage: str, ratio: str) -> None:
+    PPO(**_options(advantage, ratio)).check(SPEC, _fields(1 if advantage == "chunk" else 3))
+
+
+@pytest.mark.parametrize(
+    ("options", "model", "message"),
+    [
+        (_options("action", "chunk"), _fields(3), "ratio_level 'chunk' is coarser than"),
+        ({"temperature": 0.0}, _fields(1), "temperature must be above 0, got 0.0: zero"),
+        ({"temperature": float("nan")}, _fields(1), "temperature must be above 0, got nan"),
+        ({}, {"value": Field((1,), "float32")}, "ratio_level needs a model that records log_prob"),
+        ({}, {"log_prob": Field((3, 2), "f4")}, "advantage_level needs a model that records value"),
+        ({}, _fields(3), "advantage_level needs 1 values a decision, not 3"),
+        (_options("action", "token"), _fields(1), "advantage_level needs 3 values a decision"),
+    ],
+)
+def test_contradictions_are_explained(
+    options: Mapping[str, Any], model: dict[str, Field], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        PPO(**options).check(SPEC, model)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"micro_batch_size": 48}, "micro_batch_size must divide batch_size, 256, got 48"),
+        ({"gamma": 1.5}, "gamma must be between 0 and 1, got 1.5"),
+        ({"lr": float("nan")}, "lr must be at least 0, got nan"),
+        ({"dual_clip": 0.5}, "dual_clip must be at least 1, got 0.5"),
+        ({"value_clip": -0.1}, "value_clip must be at least 0, got -0.1"),
+    ],
+)
+def test_options_out_of_range_are_explained(options: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        PPO(**options)
+
+
+def test_ppo_learns_from_its_own_decisions_at_a_constant_rate() -> None:
+    assert PPO().demonstrations == 0
+    assert {PPO().lr_scale(update) for update in (0, 1, 1000)} == {1.0}
+
+
+def test_algorithms_are_registered_and_load_no_torch() -> None:
+    components = Components()
+    algorithms.register(components)
+    assert list(components.algorithms) == ["ppo", "sft"]
+    program = (
+        "import sys, rlvla.plugins.algorithms.ppo, rlvla.plugins.algorithms.sft;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
