@@ -231,6 +231,16 @@ def test_the_value_loss_by_hand(
     np.testing.assert_allclose(metrics["value_loss"], [expected])
 
 
+def test_without_a_value_clip_the_value_loss_forgets_what_was_recorded(
+    make_policy: MakePolicy, make_batch: MakeBatch
+) -> None:
+    policy = make_policy(chunk=1, elements=1, values=1)
+    batch = make_batch(policy, size=6, drift=1.0)
+    error = batch["return"] - policy.value(batch).detach().numpy()
+    _, metrics = _losses(PPO(value_clip=None), policy, batch)
+    np.testing.assert_allclose(metrics["value_loss"], error[:, 0] ** 2 / 2)
+
+
 def test_the_entropy_bonus_is_the_mean_entropy(
     make_policy: MakePolicy, make_batch: MakeBatch
 ) -> None:
