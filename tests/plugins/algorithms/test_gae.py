@@ -157,7 +157,7 @@ def test_actions_are_steps_if_each_has_a_value() -> None:
 def test_decisions_are_steps_if_each_has_one_value() -> None:
     segment, value, bootstrap = _random(length=10, chunk=3, width=1)
     folded: dict[str, Array] = {
-        name: one.any(1, keepdims=True) for name, one in segment.items() if name != "reward"
+        name: np.asarray(one.any(1))[:, None] for name, one in segment.items() if name != "reward"
     }
     folded["reward"] = np.where(segment["valid"], segment["reward"], 0).sum(1, keepdims=True)
     np.testing.assert_array_equal(
