@@ -1,0 +1,1 @@
+"""The commands of `rlvla`, one module per noun."""
