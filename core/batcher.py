@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rlvla.core.channel import ClosedError
@@ -13,11 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rlvla.core.interfaces import Batching, GeneratorWorker
+    from rlvla.core.metrics import Metrics
     from rlvla.core.types import Request
 
     Waiting = tuple[Request, asyncio.Future[int], float]
 
 
+@dataclass(frozen=True)
 class Lockstep:
     """The synchronous baseline: every active lane waits, then all are served at once."""
 
@@ -29,6 +32,7 @@ class Lockstep:
     def patience_ms(self, waited_ms: float) -> float | None:
         """Wait for ever: only an arrival or a departure completes the batch."""
         del waited_ms
+        return None
 
 
 class Batcher:
@@ -37,11 +41,10 @@ class Batcher:
     The clock of a batch starts when its first request is enqueued. A request is never split.
     """
 
-    def __init__(self, rule: Batching, generator: GeneratorWorker) -> None:
+    def __init__(self, rule: Batching, generator: GeneratorWorker, metrics: Metrics) -> None:
         self.version = 0
         """Version of the weights that the next batch must have at least."""
-        self.served: list[int] = []
-        """Sizes of the batches since the last reading."""
+        self._metrics = metrics
         self._rule = rule
         self._generator = generator
         self._active = 0
@@ -95,8 +98,10 @@ class Batcher:
         return [waiting for waiting in batch if not waiting[1].cancelled()]
 
     async def _serve(self, batch: list[Waiting]) -> None:
+        self._metrics.generator.begin()
         version = await self._generator.act([one[0] for one in batch], version=self.version)
-        self.served.append(len(batch))
+        self._metrics.generator.end()
+        self._metrics.batch(len(batch))
         for _, future, _ in batch:
             if not future.done():
                 future.set_result(version)

@@ -27,7 +27,11 @@ def check(manifest: Manifest) -> None:
         place = ("phases", i, "algorithm") if "phases" in plain else ("algorithm",)
         _check_algorithm(manifest, phase.algorithm, place, (spec, fields))
     sharding = ("schedulers", "sharding")
-    _asked(sharding, manifest.sharding, lambda: manifest.sharding.split(simulator.lanes))
+    try:
+        _asked(sharding, manifest.sharding, lambda: manifest.sharding.split(simulator.lanes))
+    except OptionError as error:
+        error.rivals = (("simulator", "lanes"),)
+        raise
     _check_loggers(plain["log"])
 
 

@@ -160,7 +160,10 @@ def _convert_union(value: object, choices: tuple[object, ...]) -> object:
                 error = raised
     if error is not None and (error.place or error.__cause__):
         raise error
-    raise _mismatch(" or ".join(name_of(choice) for choice in choices), value)
+    mismatch = _mismatch(" or ".join(name_of(choice) for choice in choices), value)
+    if error is not None:
+        mismatch.wrong, mismatch.known = error.wrong, error.known
+    raise mismatch
 
 
 def _convert_literal(value: object, choices: tuple[object, ...]) -> object:

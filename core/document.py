@@ -133,7 +133,14 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: object) -> bool:
         return True
 
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        # PyYAML folds line separators that it does not escape, which it does between " only
+        style = None if text.isprintable() else '"'
+        tag = "tag:yaml.org,2002:str"
+        return cast("yaml.ScalarNode", cast("Any", self).represent_scalar(tag, text, style=style))
 
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 _Dumper.yaml_implicit_resolvers = {
     None: [
         ("tag:yaml.org,2002:null", _NULL),

@@ -154,6 +154,7 @@ def merge(base: Document, over: Document) -> Document:
         for rival in _RIVALS.get(key, ()):
             if rival in data and rival not in over.data:
                 _forget(data, marks, (rival,))
+    marks[()] = over.marks[()]
     _merge_into(data, marks, over.data, over.marks, ())
     return Document(data, marks)
 

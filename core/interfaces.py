@@ -172,7 +172,7 @@ class Algorithm(Protocol):
 
     @property
     def demonstrations(self) -> int:
-        """Expert episodes to learn from; 0 if the algorithm learns from the policy's own decisions."""
+        """Expert episodes to learn from; 0 to learn from the policy's own decisions."""
         ...
 
     def check(self, spec: SimulatorSpec, model: Mapping[str, Field]) -> None:

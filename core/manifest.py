@@ -70,7 +70,7 @@ def compose(
     """
     folder = packaged or Path(rlvla.__file__).parent / "configs"
     written = Composer(folder).compose(Path(source))
-    merged = merge(_defaults(), written)
+    merged = merge(_defaults(named="name" in written.data), written)
     ordered = {key: merged.data[key] for key in [*written.data, *merged.data]}
     document = Document(ordered, merged.marks)
     for text in overrides:
@@ -117,8 +117,10 @@ def save(manifest: Manifest, path: Path) -> None:
     path.write_text(to_yaml(manifest), encoding="utf-8")
 
 
-def _defaults() -> Document:
+def _defaults(*, named: bool) -> Document:
     document = parse(DEFAULTS, "default")
+    if not named:  # then `name` is what is missing, not what a default refers to
+        del document.data["output_dir"]
     return Document(document.data, dict.fromkeys(document.marks, Mark("default")))
 
 
@@ -184,7 +186,7 @@ def _completed(shown: Any, read: object) -> Any:  # noqa: ANN401 - plain data
     if isinstance(shown, list) and isinstance(read, list | tuple):
         pairs = zip(cast("list[object]", shown), cast("Sequence[object]", read), strict=True)
         return [_completed(one, other) for one, other in pairs]
-    return shown
+    return cast("Any", shown)
 
 
 def _explain(document: Document, error: OptionError, secrets: Sequence[str]) -> ManifestError:
@@ -202,7 +204,7 @@ def _explain(document: Document, error: OptionError, secrets: Sequence[str]) -> 
 
 def _blamed(document: Document, places: Sequence[Place]) -> Place:
     """Return the place of a contradiction that was set last: on the command line, or at all."""
-    given = [place for place in places if place in document.marks]
+    given = [place for place in places if _origin(document, place) != "default"]
     flagged = [place for place in given if document.marks[place].source.startswith("-s ")]
     return (flagged or given or places)[0]
 

@@ -69,7 +69,9 @@ class Plugins:
             error = raised
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
-        provides = () if error else tuple(f"{kind.kind}:{item}" for kind in offered for item in kind)
+        provides = (
+            () if error else tuple(f"{kind.kind}:{item}" for kind in offered for item in kind)
+        )
         self._loaded.append(Plugin(name, origin, provides, error))
 
     def __iter__(self) -> Iterator[Plugin]:

@@ -7,10 +7,18 @@ import importlib
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from rlvla.core.interfaces import Algorithm, Batching, Logger, Model, Runtime, Sharding, Simulator
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from rlvla.core.interfaces import (
+        Algorithm,
+        Batching,
+        Logger,
+        Model,
+        Runtime,
+        Sharding,
+        Simulator,
+    )
 
 T = TypeVar("T")
 

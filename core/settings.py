@@ -128,3 +128,8 @@ class Manifest:
     output_dir: Path
     plain: Mapping[str, Any] = field(repr=False)
     """The merged manifest as plain data, secrets and `env:` references not resolved."""
+
+    @property
+    def protocol(self) -> str:
+        """Name and version of how success is measured: held-out starts, greedy decoding."""
+        return f"{self.plain['simulator']['type']}/{'+'.join(self.simulator.tasks)}@v1"

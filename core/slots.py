@@ -76,7 +76,9 @@ class Slots:
         """Return copies of the fields of these parts, stacked like `slots`."""
         index = np.asarray(slots, np.int64)
         before = [self._committed(part, index) for part in parts]
-        rows = {name: self._views[name][index] for part in parts for name in self.layout.parts[part]}
+        rows = {
+            name: self._views[name][index] for part in parts for name in self.layout.parts[part]
+        }
         after = [self._committed(part, index) for part in parts]
         if not all(np.array_equal(*pair) for pair in zip(before, after, strict=True)):
             raise TornRowError(f"slots {list(slots)} were written while they were read")

@@ -84,10 +84,10 @@ class Tally:
         try:
             fields = cast("dict[str, Any]", record)
             tasks = {name: TaskTally(**_counts(task)) for name, task in fields["tasks"].items()}
-            named = {name: fields[name] for name in ("protocol", "version", "split")}
+            protocol, version = str(fields["protocol"]), int(fields["version"])
+            return cls(protocol=protocol, version=version, split=fields["split"], tasks=tasks)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not the record of an evaluation: {error!r}") from None
-        return cls(tasks=tasks, **named)
 
     @property
     def successes(self) -> int:

@@ -165,7 +165,7 @@ class Trainer:
         statistics = {name: one.moments() for name, one in self._statistics.items()}
         statistics["updates"] = (float(self.updates), 0.0)
         loss, metrics = self._algorithm.loss(self._policy, batch, statistics)
-        (loss.sum() / self._algorithm.batch_size).backward()  # pyright: ignore[reportUnknownMemberType]
+        torch.autograd.backward(loss.sum() / self._algorithm.batch_size)
         for name, values in {"loss": loss, **metrics}.items():
             self._metrics[name] += values.detach().tolist()
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from numpy.typing import NDArray
 
 Array: TypeAlias = "NDArray[Any]"
 """An array whose dtype is stated by a `Field` or a docstring."""

@@ -70,7 +70,7 @@ def job_to_plain(job: Job) -> dict[str, Any]:
 
 def job_from_plain(plain: Mapping[str, Any]) -> Job:
     """Rebuild what `job_to_plain` returned."""
-    built = {name: construct(plain[name]) for name in COMPONENTS}
+    built: dict[str, Any] = {name: construct(plain[name]) for name in COMPONENTS}
     return Job(**{**plain, **built})
 
 

@@ -13,7 +13,7 @@ from rlvla.core.runtime.build import build_generator, build_shard, build_trainer
 from rlvla.core.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
 
     from rlvla.core.generator import Generator
@@ -28,7 +28,7 @@ class Inline:
     """Runs simulators, generator and trainer in turn, in this process."""
 
     @asynccontextmanager
-    async def open(self, job: Job, logs: Path) -> AsyncIterator[Workers]:
+    async def open(self, job: Job, logs: Path) -> AsyncGenerator[Workers]:
         """Build the workers; see `Runtime.open`."""
         del logs
         layout = layout_of(job)

@@ -11,17 +11,23 @@ from rlvla.core.errors import LaneLostError, PluginError, TrainingError
 from rlvla.core.interfaces import Workers
 from rlvla.core.memory import SharedMemory
 from rlvla.core.runtime.build import job_to_plain, layout_of
-from rlvla.core.runtime.process import AnswerError, Launch, WorkerDiedError, WorkerProcess, rethrow
+from rlvla.core.runtime.process import (
+    AnswerError,
+    Launch,
+    WorkerDiedError,
+    WorkerProcess,
+    as_error,
+    as_loss,
+)
 from rlvla.core.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
 
     from rlvla.core.interfaces import Job
+    from rlvla.core.runtime import wire
     from rlvla.core.types import Outcome, Request, Segment, Start
-
-LOSSES = ("crash", "hang", "env_error", "nan", "contract")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +51,8 @@ class Local:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
 
     @asynccontextmanager
-    async def open(self, job: Job, logs: Path) -> AsyncIterator[Workers]:
+    async def open(self, job: Job, logs: Path) -> AsyncGenerator[Workers]:
         """Start the workers; see `Runtime.open`."""
-        logs.mkdir(parents=True, exist_ok=True)
         layout = layout_of(job)
         async with AsyncExitStack() as stack:
             rows = SharedMemory(layout.row_bytes * job.slots, "slots")
@@ -56,11 +61,11 @@ class Local:
             stack.callback(weights.close)
             launch = Launch(slots=rows.fd, weights=weights.fd, logs=logs)
             shards = [LocalShard(self, job, launch, number) for number in range(len(job.lanes))]
-            generator, trainer = (
-                LocalModel(self, job, launch, role) for role in ("generator", "trainer")
-            )
-            stack.push_async_callback(_all, [one.close() for one in (*shards, generator, trainer)])
-            await _all([one.ready() for one in (*shards, generator, trainer)])
+            generator = LocalModel(self, job, launch, "generator")
+            trainer = LocalModel(self, job, launch, "trainer")
+            workers: list[LocalShard | LocalModel] = [*shards, generator, trainer]
+            stack.push_async_callback(_close, workers)
+            await _start(workers)
             yield Workers(shards, generator, trainer, Slots(layout, job.slots, rows.map()))
 
 
@@ -109,18 +114,18 @@ class LocalShard:
         if self._process is not None:
             await self._process.close(self._options.grace_s)
 
-    async def _call(self, method: str, lane: int, value: object, **named: Any) -> Any:
+    async def _call(
+        self, method: str, lane: int, value: object, *, into: int, within: float
+    ) -> wire.Message:
         process = self._process
         if process is None:
             raise LaneLostError(lane, "crash", "its simulator worker was never started")
         try:
-            return await process.call(method, lane, value, **named)
+            return await process.call(method, lane, value, into=into, within=within)
         except WorkerDiedError as died:
             raise LaneLostError(lane, died.reason, str(died)) from died
         except AnswerError as error:
-            if error.kind in LOSSES:
-                raise LaneLostError(lane, error.kind, str(error)) from error
-            raise rethrow(error) from error
+            raise as_loss(lane, error) from error
 
 
 class LocalModel:
@@ -173,7 +178,7 @@ class LocalModel:
         if self._process is not None:
             await self._process.close(self._options.grace_s)
 
-    async def _call(self, method: str, *values: object, **named: Any) -> Any:
+    async def _call(self, method: str, *values: object, **named: object) -> wire.Message:
         if self._process is None:
             raise TrainingError(f"the {self._role} was never started")
         try:
@@ -183,7 +188,7 @@ class LocalModel:
         except WorkerDiedError as died:
             raise TrainingError(f"{died}; `rlvla resume` continues the run") from died
         except AnswerError as error:
-            raise rethrow(error) from error
+            raise as_error(error) from error
 
 
 async def _build(
@@ -196,11 +201,17 @@ async def _build(
         raise PluginError(f"{process.name} could not be started: {error}") from error
 
 
-async def _all(waits: Sequence[Any]) -> None:
-    """Await all of these at once; the first failure cancels the others and is raised alone."""
+async def _start(workers: Sequence[LocalShard | LocalModel]) -> None:
+    """Start all at once; the first failure ends the others and is raised alone."""
     try:
         async with asyncio.TaskGroup() as group:
-            for wait in waits:
-                group.create_task(wait)
+            for worker in workers:
+                group.create_task(worker.ready())
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
+
+
+async def _close(workers: Sequence[LocalShard | LocalModel]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for worker in workers:
+            group.create_task(worker.close())

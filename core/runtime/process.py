@@ -9,17 +9,20 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, get_args
 
 from rlvla.core import errors
 from rlvla.core.clock import now
+from rlvla.core.errors import LossReason
 from rlvla.core.runtime import wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from rlvla.core.errors import LossReason
+
+LOSSES: Mapping[str, LossReason] = MappingProxyType({one: one for one in get_args(LossReason)})
 
 
 class WorkerDiedError(Exception):
@@ -49,6 +52,9 @@ class Launch:
     logs: Path
     """Where each worker's standard output and error go."""
 
+    def __post_init__(self) -> None:
+        self.logs.mkdir(parents=True, exist_ok=True)
+
 
 class WorkerProcess:
     """One child process; its calls are answered in the order in which they were made.
@@ -60,6 +66,7 @@ class WorkerProcess:
     def __init__(self, name: str, launch: Launch) -> None:
         self.name = name
         self.alive = True
+        self._built = False
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending: dict[int, tuple[asyncio.Future[Any], float]] = {}
         self._calls = 0
@@ -73,7 +80,9 @@ class WorkerProcess:
             self._process = _spawn(theirs, launch, log.fileno())
         asyncio.get_running_loop().add_reader(self._connection, self._receive)
 
-    async def call(self, method: str, *values: object, within: float, **named: object) -> Any:
+    async def call(
+        self, method: str, *values: object, within: float, **named: object
+    ) -> wire.Message:
         """Return the worker's answer, waiting at most `within` seconds once it is its turn.
 
         Raise `AnswerError` if it answers with an error, `WorkerDiedError` if it does not answer.
@@ -116,7 +125,7 @@ class WorkerProcess:
             self._progress = now()
             self._answer(*wire.decode(line))
 
-    def _answer(self, number: int, kind: str, result: Any) -> None:
+    def _answer(self, number: int, kind: str, result: wire.Message) -> None:
         future, _ = self._pending.pop(number)
         if future.done():
             return
@@ -184,7 +193,14 @@ def _environment(parent: Mapping[str, str]) -> dict[str, str]:
     return {**parent, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LP_NUM_THREADS": "0"}
 
 
-def rethrow(error: AnswerError) -> errors.RlvlaError:
+def as_error(error: AnswerError) -> errors.RlvlaError:
     """Return the error that the worker raised, as the command line understands it."""
-    known = getattr(errors, error.kind, errors.PluginError)
+    known: type[errors.RlvlaError] = getattr(errors, error.kind, errors.PluginError)
     return known(str(error))
+
+
+def as_loss(lane: int, error: AnswerError) -> Exception:
+    """Return what an answer about a lane means: a lost episode, or more than that."""
+    if error.kind in LOSSES:
+        return errors.LaneLostError(lane, LOSSES[error.kind], str(error))
+    return as_error(error)

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import astuple
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from rlvla.core.types import Outcome, Request, Segment, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from socket import socket
 
-RECORDS = {"Outcome": Outcome, "Request": Request, "Segment": Segment, "Start": Start}
+Message: TypeAlias = "Any"
+"""What JSON holds; the two ends know its shape."""
+
+RECORDS: Mapping[str, Callable[..., Message]] = MappingProxyType(
+    {record.__name__: record for record in (Outcome, Request, Segment, Start)}
+)
 
 
 def encode(message: object) -> bytes:
@@ -24,7 +30,7 @@ def encode(message: object) -> bytes:
     return json.dumps(message, default=_plain, separators=(",", ":")).encode() + b"\n"
 
 
-def decode(line: bytes) -> Any:
+def decode(line: bytes) -> Message:
     """Return what `encode` was given, with lists for tuples except inside records."""
     return json.loads(line, object_hook=_record)
 
@@ -53,8 +59,11 @@ def _plain(value: object) -> dict[str, Any]:
     return {"": name, "of": astuple(value)}  # type: ignore[call-overload]  # RECORDS are dataclasses
 
 
-def _record(plain: dict[str, Any]) -> Any:
+def _record(plain: dict[str, Any]) -> Message:
     if "" not in plain:
         return plain
-    fields = (tuple(one) if isinstance(one, list) else one for one in plain["of"])
-    return RECORDS[plain[""]](*fields)
+    return RECORDS[plain[""]](*map(_frozen, plain["of"]))
+
+
+def _frozen(value: Message) -> Message:
+    return tuple(cast("list[Message]", value)) if isinstance(value, list) else value

@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 def register(components: Components) -> None:
     """Register the batching and sharding schedulers."""
     components.batching.add("dynamic", "rlvla.plugins.schedulers.dynamic:Dynamic")
-    components.batching.add("lockstep", "rlvla.plugins.schedulers.lockstep:Lockstep")
+    components.batching.add("lockstep", "rlvla.core.batcher:Lockstep")
     components.sharding.add("even", "rlvla.plugins.schedulers.even:Even")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlvla.core.batcher import Lockstep
 from rlvla.plugins.schedulers.dynamic import Dynamic
-from rlvla.plugins.schedulers.lockstep import Lockstep
 
 if TYPE_CHECKING:
     from rlvla.core.interfaces import Batching

@@ -1,0 +1,110 @@
+"""Evaluation: episodes from held-out starts, greedily decoded, beside the training."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rlvla.core.errors import LaneLostError
+from rlvla.core.lane import be_patient
+from rlvla.core.starts import start_of
+from rlvla.core.success import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rlvla.core.batcher import Batcher
+    from rlvla.core.lane import Lane
+    from rlvla.core.slots import Slots
+
+    Frames = list[NDArray[np.uint8]]
+
+GREEDY = 0.0
+ENDINGS = ("failure", "success")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found."""
+
+    tally: Tally
+    videos: dict[str, Frames]
+    """Frames of the first episodes, uint8 [H, W, 3], by a name that tells how they ended."""
+
+
+class Evaluator:
+    """Runs one evaluation at a time on lanes of its own.
+
+    Episode `n` of an evaluation begins from the evaluation start with ordinal `n`, so that all
+    evaluations of all runs of a protocol measure the same thing.
+    """
+
+    def __init__(
+        self, lanes: Sequence[Lane], batcher: Batcher, slots: Slots, tasks: Sequence[str]
+    ) -> None:
+        self._lanes = lanes
+        self._batcher = batcher
+        self._slots = slots
+        self._tasks = tasks
+        self._turn = asyncio.Lock()
+
+    async def evaluate(self, episodes: int, *, protocol: str, videos: int) -> Evaluation:
+        """Evaluate `episodes` episodes per task under the newest weights."""
+        async with self._turn:
+            version = self._batcher.version
+            played: dict[int, tuple[str, bool, int]] = {}
+            frames: dict[int, Frames] = {ordinal: [] for ordinal in range(videos)}
+            ordinals = iter(range(episodes * len(self._tasks)))
+            async with asyncio.TaskGroup() as lanes:
+                for lane in self._lanes:
+                    lanes.create_task(self._play_all(lane, ordinals, played, frames))
+            ordered = [played[ordinal] for ordinal in sorted(played)]
+            return Evaluation(
+                Tally.count(ordered, protocol=protocol, version=version),
+                {f"{n}-{ENDINGS[played[n][1]]}": one for n, one in frames.items() if one},
+            )
+
+    async def _play_all(
+        self,
+        lane: Lane,
+        ordinals: Iterator[int],
+        played: dict[int, tuple[str, bool, int]],
+        frames: dict[int, Frames],
+    ) -> None:
+        for ordinal in ordinals:
+            losses = 0
+            while ordinal not in played:
+                try:
+                    played[ordinal] = await self._play(lane, ordinal, frames.get(ordinal))
+                except LaneLostError as lost:
+                    losses += 1
+                    lane.leave()
+                    await be_patient(losses, lost)
+
+    async def _play(self, lane: Lane, ordinal: int, frames: Frames | None) -> tuple[str, bool, int]:
+        start = start_of(self._tasks, "eval", ordinal)
+        self._batcher.join()
+        try:
+            await lane.begin(start, seed=0, episode=ordinal)
+            while True:
+                self._film(lane.slot, frames)
+                await lane.decide(GREEDY)
+                slot, outcome = await lane.advance()
+                lane.release(slot)
+                if outcome.done:
+                    self._film(lane.slot, frames)
+                    lane.leave()
+                    return start.task, outcome.success, lane.steps
+        finally:
+            self._batcher.leave()
+
+    def _film(self, slot: int, frames: Frames | None) -> None:
+        if frames is None:
+            return
+        observation = self._slots.read([slot], "observation")
+        images = [one[0] for name, one in observation.items() if name.startswith("image/")]
+        frames.extend(images[:1])

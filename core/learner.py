@@ -1,0 +1,90 @@
+"""Learning: segments become batches, batches become versions."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rlvla.core.clock import now
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from rlvla.core.admission import Admission
+    from rlvla.core.batcher import Batcher
+    from rlvla.core.interfaces import TrainerWorker
+    from rlvla.core.ledger import Ledger
+    from rlvla.core.metrics import Metrics
+    from rlvla.core.progress import Progress
+    from rlvla.core.settings import Asynchrony, Phase
+    from rlvla.core.slots import FreeSlots
+    from rlvla.core.streamer import Streamer
+    from rlvla.core.types import Segment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learner:
+    """Makes one update at a time; its caller decides when that ends."""
+
+    phase: Phase
+    asynchrony: Asynchrony
+    progress: Progress
+    trainer: TrainerWorker
+    batcher: Batcher
+    admission: Admission
+    streamer: Streamer
+    ledger: Ledger
+    free: FreeSlots
+    metrics: Metrics
+
+    async def update(self) -> dict[str, float]:
+        """Train on one batch and publish the next version; return the trainer's metrics."""
+        began = now()
+        decisions = 0 if self.phase.algorithm.demonstrations else await self._fill()
+        with self._busy():
+            metrics = await self.trainer.step(self.progress.version + 1)
+        self.ledger.train(decisions)
+        self._count(decisions, now() - began)
+        self.batcher.version = self.progress.version
+        await self.admission.advance(self.progress.version)
+        return _named(metrics)
+
+    async def _fill(self) -> int:
+        """Hand the trainer exactly one batch, as it comes or as a whole; return its decisions."""
+        size = self.phase.algorithm.batch_size
+        taken = 0
+        held: list[Segment] = []
+        while taken < size:
+            fresh = await self.streamer.take(version=self.progress.version, room=size - taken)
+            taken += sum(map(len, fresh))
+            held += fresh
+            if self.asynchrony.stream or taken == size:
+                await self._accumulate(held)
+                held = []
+        return taken
+
+    async def _accumulate(self, segments: list[Segment]) -> None:
+        with self._busy():
+            await self.trainer.accumulate(segments)
+        for segment in segments:
+            self.metrics.trained(self.progress.version, segment.versions)
+            self.free.release([*segment.slots, *segment.bootstrap])
+
+    def _count(self, decisions: int, seconds: float) -> None:
+        self.progress.version += 1
+        self.progress.updates += 1
+        self.progress.decisions += decisions or self.phase.algorithm.batch_size
+        self.progress.seconds += seconds
+
+    @contextmanager
+    def _busy(self) -> Generator[None]:
+        self.metrics.trainer.begin()
+        try:
+            yield
+        finally:
+            self.metrics.trainer.end()
+
+
+def _named(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {f"train/{name}": value for name, value in metrics.items()}

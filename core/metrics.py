@@ -1,0 +1,76 @@
+"""What a run measures between two rows of its log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rlvla.core.clock import Stopwatch, now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Metrics:
+    """Collects what lanes, batcher and trainer report, and empties itself into rows."""
+
+    def __init__(self, shards: int) -> None:
+        self.simulators = [Stopwatch() for _ in range(shards)]
+        self.generator = Stopwatch()
+        self.trainer = Stopwatch()
+        self._since = now()
+        self._episodes: list[tuple[bool, int, float]] = []
+        self._staleness: Counter[int] = Counter()
+        self._batches: list[int] = []
+
+    def episode(self, *, success: bool, steps: int, reward: float) -> None:
+        """Count a finished training episode."""
+        self._episodes.append((success, steps, reward))
+
+    def trained(self, version: int, versions: tuple[int, ...]) -> None:
+        """Count the staleness of decisions that reach the trainer at `version`."""
+        self._staleness.update(version - made for made in versions)
+
+    def batch(self, size: int) -> None:
+        """Count a batch that the generator served."""
+        self._batches.append(size)
+
+    def row(self) -> dict[str, float]:
+        """Return everything since the last row and start anew."""
+        row = self._rates() | self._rollout() | self._asynchrony() | self._waits()
+        self._episodes, self._batches = [], []
+        self._staleness = Counter()
+        self._since = now()
+        return row
+
+    def _rates(self) -> dict[str, float]:
+        elapsed = max(now() - self._since, 1e-9)
+        return {"time/decisions_per_s": sum(self._batches) / elapsed, "time/seconds": elapsed}
+
+    def _rollout(self) -> dict[str, float]:
+        count = len(self._episodes)
+        if not count:
+            return {}
+        names = ("rollout/success", "rollout/episode_steps", "rollout/reward")
+        means = {
+            name: sum(column) / count
+            for name, column in zip(names, zip(*self._episodes, strict=True), strict=True)
+        }
+        return {**means, "rollout/episodes": count}
+
+    def _asynchrony(self) -> dict[str, float]:
+        row: dict[str, float] = {}
+        if total := self._staleness.total():
+            row["async/staleness_mean"] = sum(k * n for k, n in self._staleness.items()) / total
+            row["async/staleness_max"] = max(self._staleness)
+        if self._batches:
+            row["async/batch_size"] = sum(self._batches) / len(self._batches)
+        return row
+
+    def _waits(self) -> dict[str, float]:
+        busy: Mapping[str, float] = {
+            "simulator": sum(one.lap() for one in self.simulators) / len(self.simulators),
+            "generator": self.generator.lap(),
+            "trainer": self.trainer.lap(),
+        }
+        return {f"wait/{name}": 1 - share for name, share in busy.items()}

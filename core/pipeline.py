@@ -1,0 +1,210 @@
+"""The run: a handful of tasks in one group, which only await their workers.
+
+    requests (slot ids)                    segments                       versions
+    lanes ──────────▶ batcher ──▶ generator ───────▶ streamer ──▶ learner ──▶ trainer
+      ▲                              │                  ▲            │
+      └───────── decisions ──────────┘              admission ◀──────┘
+
+| task       | waits for                            | is held back by                        |
+| ---------- | ------------------------------------ | -------------------------------------- |
+| a lane     | its decision, its simulator          | admission: the bound on staleness      |
+| batcher    | requests, as its rule says           | the generator: one batch at a time     |
+| learner    | segments: any (streaming), or all    | the oldest segments still rolled out   |
+| evaluation | decisions on lanes of its own        | nothing; training goes on beside it    |
+
+The learner is the finite clock. It ends by closing admission, and the lanes then end by
+themselves; `stop` closes everything at once. Nothing is cancelled unless a task fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from rlvla.core.admission import Admission
+from rlvla.core.batcher import Batcher, Lockstep
+from rlvla.core.channel import ClosedError
+from rlvla.core.demonstration import Demonstrator
+from rlvla.core.evaluation import Evaluator
+from rlvla.core.lane import Lane
+from rlvla.core.learner import Learner
+from rlvla.core.ledger import Ledger
+from rlvla.core.metrics import Metrics
+from rlvla.core.rollout import Rollout
+from rlvla.core.slots import FreeSlots
+from rlvla.core.starts import Starts
+from rlvla.core.streamer import Streamer
+
+if TYPE_CHECKING:
+    from rlvla.core.interfaces import Workers
+    from rlvla.core.progress import Progress
+    from rlvla.core.record import Record
+    from rlvla.core.settings import Manifest, Phase
+    from rlvla.core.success import Tally
+
+
+class Pipeline:
+    """One phase of a run, over workers that somebody else started and will end."""
+
+    def __init__(
+        self, manifest: Manifest, phase: Phase, workers: Workers, progress: Progress, record: Record
+    ) -> None:
+        self.stopped = False
+        self._ended = asyncio.Event()
+        self._manifest = manifest
+        self._phase = phase
+        self._workers = workers
+        self._progress = progress
+        self._record = record
+        self._wire()
+
+    def _wire(self) -> None:
+        manifest, algorithm, progress = self._manifest, self._phase.algorithm, self._progress
+        eta = manifest.asynchrony.max_staleness
+        self._metrics = Metrics(len(self._workers.shards))
+        self._ledger = Ledger(progress.ledger)
+        self._free = FreeSlots(self._workers.slots.count)
+        self._starts = Starts(
+            manifest.simulator.tasks, seed=manifest.seed, ordinal=progress.ordinal
+        )
+        self._admission = Admission(
+            batch_size=algorithm.batch_size, max_staleness=eta, version=progress.version
+        )
+        self._streamer = Streamer(max_staleness=eta)
+        rule = manifest.batching if manifest.asynchrony.rollout else Lockstep()
+        self._batcher = Batcher(rule, self._workers.generator, self._metrics)
+        self._batcher.version = progress.version
+        lanes = [
+            Lane(number, shard, self._batcher, self._free, watch)
+            for shard, watch in zip(self._workers.shards, self._metrics.simulators, strict=True)
+            for number in shard.lanes
+        ]
+        self._training = [lane for lane in lanes if lane.number < manifest.simulator.lanes]
+        self._evaluator = Evaluator(
+            [lane for lane in lanes if lane.number >= manifest.simulator.lanes],
+            self._batcher,
+            self._workers.slots,
+            manifest.simulator.tasks,
+        )
+
+    async def run(self, *, before: bool) -> None:
+        """Train until the budget is spent, then evaluate; evaluate before it too if wanted.
+
+        Raise `ClosedError` if `stop` ended it.
+        """
+        try:
+            async with asyncio.TaskGroup() as stages:
+                stages.create_task(self._close_all(), name="end")
+                stages.create_task(self._batcher.run(), name="batcher")
+                stages.create_task(self._conduct(stages, before=before), name="conductor")
+        except* ClosedError:
+            if not self.stopped:
+                raise
+        finally:
+            self._ledger.drop(self._ledger.in_flight, "shutdown" if self.stopped else "unused")
+            self._note()
+        if self.stopped:
+            raise ClosedError
+
+    async def measure(self) -> Tally:
+        """Evaluate without training."""
+        async with asyncio.TaskGroup() as stages:
+            stages.create_task(self._batcher.run(), name="batcher")
+            evaluation = await self._evaluator.evaluate(
+                self._manifest.evaluating.episodes, protocol=self._manifest.protocol, videos=0
+            )
+            self._batcher.close()
+        return evaluation.tally
+
+    def stop(self) -> None:
+        """End as soon as what is under way has come back."""
+        self.stopped = True
+        self._ended.set()
+
+    async def _close_all(self) -> None:
+        await self._ended.wait()
+        self._batcher.close()
+        await self._admission.close()
+        await self._streamer.close()
+
+    async def _conduct(self, stages: asyncio.TaskGroup, *, before: bool) -> None:
+        if before:
+            await self._evaluate("before")
+        if self._phase.algorithm.demonstrations:
+            await self._demonstrate()
+        else:
+            rollout = self._rollout()
+            for lane in self._training:
+                stages.create_task(rollout.run(lane), name=f"lane {lane.number}")
+        await self._learn(stages)
+        await self._admission.close()
+        await self._evaluate("after")
+        self._ended.set()
+
+    async def _learn(self, stages: asyncio.TaskGroup) -> None:
+        learner = self._learner()
+        budget, every = self._phase.budget, self._manifest.evaluating.every
+        while not self.stopped and self._progress.spent(budget) < 1:
+            row = await learner.update()
+            self._note()
+            fraction = {"budget/fraction": min(self._progress.spent(budget), 1.0)}
+            row |= fraction | self._metrics.row() | self._accounts()
+            self._record.row(row, self._progress)
+            if self._progress.updates % self._manifest.checkpointing.every == 0:
+                await self._record.save(self._workers.trainer, self._progress)
+            more = self._progress.spent(budget) < 1
+            if more and every and self._progress.updates % every == 0:
+                stages.create_task(self._evaluate("during"), name="evaluation")
+        if self.stopped:
+            raise ClosedError
+
+    async def _evaluate(self, moment: str) -> None:
+        wanted = self._manifest.evaluating
+        evaluation = await self._evaluator.evaluate(
+            wanted.during if moment == "during" else wanted.episodes,
+            protocol=self._manifest.protocol,
+            videos=wanted.videos,
+        )
+        self._record.evaluated(moment, evaluation)
+
+    async def _demonstrate(self) -> None:
+        starts = Starts(self._manifest.simulator.tasks, seed=self._manifest.seed)
+        demonstrator = Demonstrator(
+            self._training, self._workers.trainer, self._free, starts, self._ended
+        )
+        await demonstrator.demonstrate(self._phase.algorithm.demonstrations)
+
+    def _note(self) -> None:
+        self._progress.ledger = self._ledger.counts()
+        self._progress.ordinal = self._starts.ordinal
+
+    def _accounts(self) -> dict[str, float]:
+        return {f"ledger/{name}": count for name, count in self._ledger.counts().items()}
+
+    def _rollout(self) -> Rollout:
+        return Rollout(
+            batcher=self._batcher,
+            admission=self._admission,
+            streamer=self._streamer,
+            ledger=self._ledger,
+            free=self._free,
+            starts=self._starts,
+            metrics=self._metrics,
+            length=self._manifest.asynchrony.segment,
+            temperature=self._phase.algorithm.temperature,
+            seed=self._manifest.seed,
+        )
+
+    def _learner(self) -> Learner:
+        return Learner(
+            phase=self._phase,
+            asynchrony=self._manifest.asynchrony,
+            progress=self._progress,
+            trainer=self._workers.trainer,
+            batcher=self._batcher,
+            admission=self._admission,
+            streamer=self._streamer,
+            ledger=self._ledger,
+            free=self._free,
+            metrics=self._metrics,
+        )

@@ -1,0 +1,93 @@
+"""What a run leaves behind: metrics, evaluations, videos and checkpoints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlvla.core import history
+from rlvla.core.checkpoint import Checkpoints
+from rlvla.core.progress import Progress
+from rlvla.core.run_dir import record_evaluation
+from rlvla.core.video import write_video
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rlvla.core.checkpoint import Checkpoint
+    from rlvla.core.evaluation import Evaluation
+    from rlvla.core.interfaces import TrainerWorker
+    from rlvla.core.plugins import Plugins
+    from rlvla.core.settings import Manifest
+
+MANIFEST = "manifest.resolved.yaml"
+
+
+class Record:
+    """Writes the folder of a run and tells loggers and plugins."""
+
+    def __init__(self, run_dir: Path, manifest: Manifest, plugins: Plugins) -> None:
+        self.checkpoints = Checkpoints(run_dir / "checkpoints", keep=manifest.checkpointing.keep)
+        self._run_dir = run_dir
+        self._manifest = manifest
+        self._plugins = plugins
+        self._lost_rows = 0
+        self._measured: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Clear away what a killed run left half done, and begin to log."""
+        self.checkpoints.sweep()
+        for logger in self._manifest.loggers:
+            logger.start(str(self._run_dir), self._manifest.plain)
+
+    def resume(self, checkpoint: Checkpoint) -> Progress:
+        """Return the progress at a checkpoint, and forget what was logged after it."""
+        progress = Progress.from_json(checkpoint.info)
+        history.truncate(self._run_dir / history.HISTORY, progress.version)
+        return progress
+
+    def row(self, row: Mapping[str, float], progress: Progress) -> None:
+        """Log the metrics of an update; a full disk costs rows, not the run."""
+        phase = self._manifest.phases[progress.phase].name
+        whole: dict[str, float | int | str] = {
+            "step": progress.version,
+            "phase": phase,
+            **row,
+            **self._measured,
+        }
+        self._measured = {"log/lost_rows": self._lost_rows} if self._lost_rows else {}
+        for logger in self._manifest.loggers:
+            try:
+                logger.log(whole)
+            except OSError:
+                self._lost_rows += 1
+        self._plugins.hook.log(step=progress.version, row=whole)
+
+    def evaluated(self, moment: str, evaluation: Evaluation) -> None:
+        """Keep an evaluation and its videos; its numbers join the next row."""
+        tally = evaluation.tally
+        record_evaluation(self._run_dir, moment=moment, tally=tally)
+        low, high = tally.interval
+        self._measured |= {
+            "eval/success_rate": tally.rate,
+            "eval/success_rate_low": low,
+            "eval/success_rate_high": high,
+            "eval/episodes": tally.episodes,
+            "eval/episode_steps": tally.mean_steps,
+        }
+        videos = self._run_dir / "videos"
+        videos.mkdir(exist_ok=True)
+        hz = self._manifest.simulator.spec.control_hz
+        for name, frames in evaluation.videos.items():
+            write_video(frames, videos / f"{moment}-{tally.version:06}-{name}", fps=hz)
+
+    async def save(self, trainer: TrainerWorker, progress: Progress) -> None:
+        """Make a checkpoint of the trainer and of how far the run has come."""
+        directory = self.checkpoints.begin()
+        await trainer.save(str(directory))
+        self.checkpoints.commit(directory, step=progress.version, info=progress.to_json())
+
+    def close(self) -> None:
+        """End the logs."""
+        for logger in self._manifest.loggers:
+            logger.close()

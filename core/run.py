@@ -1,0 +1,204 @@
+"""A run: its folder, its phases one after the other, and how it is stopped and resumed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rlvla.core.channel import ClosedError
+from rlvla.core.errors import TrainingError
+from rlvla.core.interfaces import Job
+from rlvla.core.manifest import save
+from rlvla.core.pipeline import Pipeline
+from rlvla.core.progress import Progress
+from rlvla.core.record import MANIFEST, Record
+from rlvla.core.report import write_report
+from rlvla.core.run_dir import EVALUATIONS, claim, locked, write_exit, write_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from rlvla.core.checkpoint import Checkpoint
+    from rlvla.core.interfaces import Workers
+    from rlvla.core.plugins import Plugins
+    from rlvla.core.settings import Manifest, Phase
+    from rlvla.core.success import Tally
+
+STOPPED = 75
+
+
+class StoppedError(Exception):
+    """A signal ended the run, which can be resumed."""
+
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__(f"stopped; continue with `rlvla resume {run_dir}`")
+        self.run_dir = run_dir
+
+
+def run_manifest(manifest: Manifest, plugins: Plugins) -> Path:
+    """Train as the manifest says, in a new folder; return the folder.
+
+    Raise `StoppedError` after SIGINT or SIGTERM, when a checkpoint has been written.
+    """
+    run_dir = claim(manifest.output_dir)
+    return _train(run_dir, manifest, plugins)
+
+
+def resume_run(run_dir: Path, manifest: Manifest, plugins: Plugins) -> Path:
+    """Go on from the newest checkpoint; from the beginning only if none was ever written."""
+    return _train(run_dir, manifest, plugins)
+
+
+def evaluate_run(run_dir: Path, manifest: Manifest, plugins: Plugins, *, episodes: int) -> Tally:
+    """Evaluate the newest checkpoint of a run; raise TrainingError if there is none."""
+    with locked(run_dir):
+        record = Record(run_dir, manifest, plugins)
+        checkpoint = record.checkpoints.newest()
+        if checkpoint is None:
+            raise TrainingError(f"{run_dir} holds no checkpoint to evaluate")
+        evaluating = replace(manifest.evaluating, episodes=episodes)
+        run = Run(run_dir, replace(manifest, evaluating=evaluating), record)
+        return asyncio.run(run.evaluate(checkpoint))
+
+
+def _train(run_dir: Path, manifest: Manifest, plugins: Plugins) -> Path:
+    with locked(run_dir):
+        save(manifest, run_dir / MANIFEST)
+        write_versions(run_dir, seed=manifest.seed, threads=1)
+        with _recorded(run_dir, manifest, plugins) as record:
+            asyncio.run(Run(run_dir, manifest, record).train())
+    return run_dir
+
+
+@contextmanager
+def _recorded(run_dir: Path, manifest: Manifest, plugins: Plugins) -> Generator[Record]:
+    """Tell plugins and folder how the run began and how it ended, whatever it was."""
+    record = Record(run_dir, manifest, plugins)
+    error: BaseException | None = None
+    plugins.hook.start(run_dir=run_dir, manifest=manifest.plain)
+    try:
+        record.start()
+        yield record
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        record.close()
+        write_exit(run_dir, code=_code(error), message=str(error or "done"))
+        write_report(run_dir)
+        plugins.hook.stop(run_dir=run_dir, error=error)
+
+
+def _code(error: BaseException | None) -> int:
+    if error is None:
+        return 0
+    return STOPPED if isinstance(error, StoppedError) else getattr(error, "exit_code", 1)
+
+
+class Run:
+    """Takes the phases of a manifest through a runtime, from wherever the folder says."""
+
+    def __init__(self, run_dir: Path, manifest: Manifest, record: Record) -> None:
+        self._run_dir = run_dir
+        self._manifest = manifest
+        self._record = record
+        self._progress = Progress()
+        self._pipeline: Pipeline | None = None
+        self._interrupted = False
+
+    async def train(self) -> None:
+        """Run what is left of the phases."""
+        checkpoint = self._record.checkpoints.newest()
+        if checkpoint is not None:
+            self._progress = self._record.resume(checkpoint)
+        self._listen()
+        try:
+            for number in range(self._progress.phase, len(self._manifest.phases)):
+                checkpoint = await self._phase(number, checkpoint)
+        except (ClosedError, asyncio.CancelledError):
+            if not self._interrupted:
+                raise
+            raise StoppedError(self._run_dir) from None
+
+    async def evaluate(self, checkpoint: Checkpoint) -> Tally:
+        """Evaluate a checkpoint, without training."""
+        phase = self._manifest.phases[-1]
+        job = self._job(phase, checkpoint)
+        async with self._manifest.runtime.open(job, self._run_dir / "workers") as workers:
+            self._progress.version = checkpoint.step
+            await workers.trainer.publish(checkpoint.step)
+            return await self._made(phase, workers).measure()
+
+    async def _phase(self, number: int, checkpoint: Checkpoint | None) -> Checkpoint | None:
+        phase = self._manifest.phases[number]
+        job = self._job(phase, checkpoint)
+        async with self._manifest.runtime.open(job, self._run_dir / "workers") as workers:
+            if checkpoint is not None and self._progress.updates:
+                await workers.trainer.load(str(checkpoint.path), self._progress.version)
+            else:
+                await workers.trainer.publish(self._progress.version)
+            await self._work(phase, workers)
+            if number + 1 < len(self._manifest.phases):
+                self._progress.enter(number + 1)
+            await self._record.save(workers.trainer, self._progress)
+        return self._record.checkpoints.newest()
+
+    async def _work(self, phase: Phase, workers: Workers) -> None:
+        self._pipeline = self._made(phase, workers)
+        if self._interrupted:
+            self._pipeline.stop()
+        try:
+            await self._pipeline.run(before=not (self._run_dir / EVALUATIONS).exists())
+        except ClosedError:
+            await self._record.save(workers.trainer, self._progress)
+            raise
+        finally:
+            self._pipeline = None
+
+    def _made(self, phase: Phase, workers: Workers) -> Pipeline:
+        return Pipeline(self._manifest, phase, workers, self._progress, self._record)
+
+    def _job(self, phase: Phase, checkpoint: Checkpoint | None) -> Job:
+        manifest = self._manifest
+        simulator, evaluating = manifest.simulator, manifest.evaluating.lanes
+        training = [list(lanes) for lanes in manifest.sharding.split(simulator.lanes)]
+        for extra in range(evaluating):
+            training[extra % len(training)].append(simulator.lanes + extra)
+        return Job(
+            simulator=simulator,
+            model=manifest.model,
+            algorithm=phase.algorithm,
+            lanes=training,
+            slots=_slots(manifest, phase),
+            seed=manifest.seed,
+            weights=None if checkpoint is None else str(checkpoint.path),
+        )
+
+    def _listen(self) -> None:
+        task = asyncio.current_task()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._interrupt, task)
+
+    def _interrupt(self, task: asyncio.Task[None] | None) -> None:
+        """End in good order at the first signal, at once at the second."""
+        if self._pipeline is not None and not self._interrupted:
+            self._pipeline.stop()
+        elif task is not None:
+            task.cancel()
+        self._interrupted = True
+
+
+def _slots(manifest: Manifest, phase: Phase) -> int:
+    """Return how many rows can be held at once.
+
+    Admitted decisions, each perhaps with a final observation of its own; or whole expert
+    episodes; and of every lane the present observation, the next one and one to spare.
+    """
+    lanes = manifest.simulator.lanes + manifest.evaluating.lanes
+    admitted = 2 * (manifest.asynchrony.max_staleness + 1) * phase.algorithm.batch_size
+    demonstrated = manifest.simulator.lanes * (manifest.simulator.spec.max_steps + 1)
+    return 3 * lanes + max(admitted, demonstrated)
