@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - as above
 from typing import Any, Literal
 
+import pytest
+
 from rlvla.core.registry import Components
 from rlvla.core.types import Field, SimulatorSpec
 
@@ -163,3 +165,8 @@ def components() -> Components:
         for name, factory in entries.items():
             getattr(kinds, kind).add(name, factory)
     return kinds
+
+
+@pytest.fixture(scope="session", name="components")
+def small_components() -> Components:
+    return components()
