@@ -37,15 +37,17 @@ def claim(wanted: Path) -> Path:
     An empty folder is not taken. Raises PreflightError if the folder cannot be made.
     """
     try:
-        for path in _candidates(wanted):
-            if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-                path.mkdir(parents=True, exist_ok=True)
-                return path
+        path = next(path for path in _candidates(wanted) if _is_free(path))
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PreflightError(
             f"the run folder {wanted} cannot be made: {error.strerror}; choose another output_dir"
         ) from error
-    raise AssertionError("the candidates never end")
+    return path
+
+
+def _is_free(path: Path) -> bool:
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
 
 
 @contextmanager
