@@ -53,7 +53,8 @@ def tokens_of(
     """Return the token ids [..., D] of actions [..., D]; outside the range is its edge."""
     span = np.where(statistics.q99 > statistics.q01, statistics.q99 - statistics.q01, 1.0)
     unit = np.where(statistics.mask, 2 * (action - statistics.q01) / span - 1, action)
-    return vocabulary - np.digitize(np.clip(unit, -1.0, 1.0), EDGES).astype(np.int64)
+    bins: NDArray[np.int64] = np.digitize(np.clip(unit, -1.0, 1.0), EDGES).astype(np.int64)
+    return vocabulary - bins
 
 
 def actions_of(

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from safetensors.torch import load_file, save_file
+import safetensors.torch as tensor_files
 
 from rlvla.plugins.models.openvla.actions import Statistics
 from rlvla.plugins.models.openvla.lora import merged_state
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PACKAGED = "rlvla:"
 OWN_STATISTICS = "rlvla"
 VALUE = "value_head."
+_FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
 
 
 def directory(checkpoint: str) -> Path:
@@ -83,13 +84,16 @@ def save_checkpoint(policy: OpenVLAPolicy, target: Path | str) -> None:
     config = to_config(policy.module.architecture)
     config["norm_stats"] = {OWN_STATISTICS: {"action": policy.reading.statistics.plain()}}
     state = {name: one.cpu().contiguous() for name, one in merged_state(policy.module).items()}
-    save_file(state, path / "model.safetensors", metadata={"format": "pt"})
+    _FILES.save_file(state, path / "model.safetensors", metadata={"format": "pt"})
     (path / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     index = path / "model.safetensors.index.json"
     if not index.is_file():
-        return load_file(path / "model.safetensors")
-    parts = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    return {name: tensor for part in parts for name, tensor in load_file(path / part).items()}
+        parts = ["model.safetensors"]
+    else:
+        parts = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    return {
+        name: tensor for part in parts for name, tensor in _FILES.load_file(path / part).items()
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +18,7 @@ from rlvla.plugins.models.openvla.prompt import Prompter
 from rlvla.plugins.models.openvla.tokenizer import FileTokenizer, WordTokenizer
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from rlvla.core.types import SimulatorSpec
@@ -30,8 +32,7 @@ def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
     path = None if options.checkpoint is None else checkpoint.directory(options.checkpoint)
     config = {} if path is None else checkpoint.config_of(path)
     architecture = presets.from_config(config) if config else _preset(options, spec)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with _seeded(seed):
         network = Network(architecture, _critic(options, spec, architecture))
         if path is None:
             initialise(network)
@@ -53,6 +54,17 @@ def initialise(network: Network) -> None:
         nn.init.normal_(tower.pos_embed, std=0.5)
     nn.init.normal_(backbone.featurizer.cls_token, std=0.02)
     nn.init.normal_(backbone.featurizer.reg_token, std=0.02)
+
+
+@contextmanager
+def _seeded(seed: int) -> Generator[None]:
+    """Seed torch's generator of the CPU and give it its state back."""
+    state = torch.get_rng_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
 
 
 def _preset(options: OpenVLA, spec: SimulatorSpec) -> Architecture:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -20,18 +19,13 @@ def head(architecture: Architecture) -> nn.Sequential:
     """
     width = architecture.decoder.width
     first, second = min(512, width), min(128, width // 2)
-    layers = nn.Sequential(
-        nn.Linear(width, first),
-        nn.GELU(),
-        nn.Linear(first, second),
-        nn.GELU(),
-        nn.Linear(second, 1, bias=False),
-    )
-    for layer in (layers[0], layers[2]):
-        nn.init.normal_(layer.weight, std=math.sqrt(2 / layer.weight.shape[0]))
+    layers = nn.Linear(width, first), nn.Linear(first, second)
+    for layer in layers:
+        nn.init.kaiming_normal_(layer.weight, mode="fan_out")
         nn.init.zeros_(layer.bias)
-    nn.init.normal_(layers[4].weight, std=0.02)
-    return layers
+    out = nn.Linear(second, 1, bias=False)
+    nn.init.normal_(out.weight, std=0.02)
+    return nn.Sequential(layers[0], nn.GELU(), layers[1], nn.GELU(), out)
 
 
 def privileged(length: int) -> nn.Sequential:

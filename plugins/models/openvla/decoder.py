@@ -52,58 +52,75 @@ class Cache:
         return keys, values
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where the S tokens of a pass stand and what they may see."""
+
+    positions: Tensor
+    """Rotary positions, int64 [B or 1, S]."""
+    mask: Tensor
+    """Bool [B or 1, 1, S, K]: which of the K keys, those in the cache first."""
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """What all layers of a pass share."""
+
+    cos: Tensor
+    sin: Tensor
+    mask: Tensor
+    cache: Cache
+
+
 def decode(
     language_model: Any,  # noqa: ANN401 - Llama, possibly with adapters in it
     hidden: Tensor,
+    places: Places,
     *,
-    positions: Tensor,
-    mask: Tensor,
     last: int,
-    cache: Cache | None = None,
+    cache: Cache,
 ) -> Tensor:
     """Return the final hidden states of the `last` positions, [B, last, width].
 
-    `hidden` [B, S, width] are embeddings, `positions` [B or 1, S] their rotary positions, `mask`
-    bool [B or 1, 1, S, K] which of the K keys (those in `cache` first) a position may see.
+    `hidden` [B, S, width] are embeddings; `cache` holds what comes before them and takes them in.
     """
     model = language_model.model
-    rope: tuple[Tensor, Tensor] = model.rotary_emb(hidden, positions)
-    rope = rope[0].unsqueeze(1), rope[1].unsqueeze(1)
-    final = len(model.layers) - 1
-    store = Cache() if cache is None else cache
+    cos, sin = model.rotary_emb(hidden, places.positions)
+    shared = _Pass(cos.unsqueeze(1), sin.unsqueeze(1), places.mask, cache)
     for index, layer in enumerate(model.layers):
-        normed = layer.input_layernorm(hidden)
-        keep = last if index == final else hidden.shape[1]
-        mixed = _attend(layer.self_attn, normed, rope, mask, (keep, index, store))
+        keep = last if index == len(model.layers) - 1 else hidden.shape[1]
+        mixed = _attend(layer.self_attn, layer.input_layernorm(hidden), shared, index, keep)
         hidden = hidden[:, -keep:] + mixed
         hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
-    return model.norm(hidden)
+    final: Tensor = model.norm(hidden)
+    return final
 
 
 def _attend(
     attention: Any,  # noqa: ANN401 - LlamaAttention, possibly with adapters in it
     x: Tensor,
-    rope: tuple[Tensor, Tensor],
-    mask: Tensor,
-    place: tuple[int, int, Cache],
+    shared: _Pass,
+    layer: int,
+    keep: int,
 ) -> Tensor:
-    keep, index, cache = place
-    cos, sin = rope
-    keys = _rotate(_split(attention.k_proj(x), attention.head_dim), cos, sin)
+    """Return what the last `keep` positions take from all of `x` and the cache."""
+    keys = _rotate(_split(attention.k_proj(x), attention.head_dim), shared)
     values = _split(attention.v_proj(x), attention.head_dim)
-    keys, values = cache.extend(index, keys, values)
-    queries = _split(attention.q_proj(x[:, -keep:]), attention.head_dim)
-    queries = _rotate(queries, cos[:, :, -keep:], sin[:, :, -keep:])
+    keys, values = shared.cache.extend(layer, keys, values)
+    queries = _rotate(_split(attention.q_proj(x[:, -keep:]), attention.head_dim), shared)
     mixed = functional.scaled_dot_product_attention(
-        queries, keys, values, attn_mask=mask[:, :, -keep:]
+        queries, keys, values, attn_mask=shared.mask[:, :, -keep:]
     )
-    return attention.o_proj(mixed.transpose(1, 2).flatten(2))
+    out: Tensor = attention.o_proj(mixed.transpose(1, 2).flatten(2))
+    return out
 
 
 def _split(x: Tensor, width: int) -> Tensor:
-    return x.unflatten(-1, (-1, width)).transpose(1, 2)
+    return x.view(*x.shape[:2], -1, width).transpose(1, 2)
 
 
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def _rotate(x: Tensor, shared: _Pass) -> Tensor:
+    """Turn [B, heads, n, head width] by the positions of the last n tokens."""
+    cos, sin = shared.cos[:, :, -x.shape[2] :], shared.sin[:, :, -x.shape[2] :]
     first, second = x.chunk(2, -1)
     return x * cos + torch.cat([-second, first], -1) * sin

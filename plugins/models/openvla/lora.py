@@ -8,7 +8,9 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Iterator
+
+    from torch import Tensor, nn
 
     from rlvla.plugins.models.openvla import LoRA
     from rlvla.plugins.models.openvla.network import Network
@@ -36,19 +38,23 @@ def merged_state(network: Network) -> dict[str, Tensor]:
         for name, tensor in network.state_dict().items()
         if ".lora_" not in name
     }
-    for name, module in network.named_modules():
+    for name, module in _modules(network):
         if isinstance(module, LoraLayer):
             delta = cast("Tensor", cast("Any", module).get_delta_weight(ADAPTER))
             state[f"{name}.weight"] = state[f"{name}.weight"] + delta.detach()
     return state
 
 
+def _modules(network: Network) -> list[tuple[str, nn.Module]]:
+    # torch leaves a default untyped here, which strict checkers refuse.
+    return list(cast("Iterator[tuple[str, nn.Module]]", cast("Any", network).named_modules()))
+
+
 def _excluded(network: Network, *, everything: bool) -> list[str]:
     """Return the modules that never run, the value head and, of all, the output layer."""
     unused = [
         name
-        for name, module in network.named_modules()
-        if name.startswith(("vision_backbone.", "value_head"))
-        and (name.startswith("value_head") or not any(p.requires_grad for p in module.parameters()))
+        for name, module in _modules(network)
+        if name.startswith("value_head") or not any(p.requires_grad for p in module.parameters())
     ]
     return [*unused, "language_model.lm_head"] if everything else unused

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rlvla.plugins.models.openvla.decoder import decode, llama
+from rlvla.plugins.models.openvla.decoder import Cache, Places, decode, llama
 from rlvla.plugins.models.openvla.tokenizer import BOS
 from rlvla.plugins.models.openvla.vision import VisionBackbone
 
 if TYPE_CHECKING:
-    from rlvla.plugins.models.openvla.decoder import Cache
     from rlvla.plugins.models.openvla.presets import Architecture
 
 
@@ -29,7 +28,8 @@ class Projector(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, patches, vision] to [B, patches, width]."""
-        return self.fc3(functional.gelu(self.fc2(functional.gelu(self.fc1(x)))))
+        y: Tensor = self.fc3(functional.gelu(self.fc2(functional.gelu(self.fc1(x)))))
+        return y
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,13 @@ class Network(nn.Module):
     def patches(self, images: list[Tensor]) -> Tensor:
         """Map one uint8 [B, H, W, 3] per camera to [B, cameras * patches, width]."""
         features = [self.vision_backbone.see(image) for image in images]
-        return self.projector(torch.cat(features, 1))
+        projected: Tensor = self.projector(torch.cat(features, 1))
+        return projected
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Map token ids [...] to embeddings [..., width]."""
-        return self.language_model.model.embed_tokens(tokens)
+        embeddings: Tensor = self.language_model.model.embed_tokens(tokens)
+        return embeddings
 
     def prefix(self, patches: Tensor, ids: Tensor, lengths: Tensor) -> Sequence:
         """Return BOS, patches and prompts; `ids` [B, T] are padded before, `lengths` [B] long."""
@@ -97,29 +99,19 @@ class Network(nn.Module):
 
     def hidden(self, sequence: Sequence, *, last: int, cache: Cache | None = None) -> Tensor:
         """Return the final hidden states of the `last` positions, [B, last, width]."""
-        return decode(
-            self.language_model,
-            sequence.embeddings,
-            positions=sequence.positions,
-            mask=sequence.mask,
-            last=last,
-            cache=cache,
-        )
+        places = Places(sequence.positions, sequence.mask)
+        store = Cache() if cache is None else cache
+        return decode(self.language_model, sequence.embeddings, places, last=last, cache=store)
 
     def next_hidden(self, token: Tensor, sequence: Sequence, cache: Cache) -> Tensor:
         """Return the hidden state [B, 1, width] of the token that `sequence` ends in.
 
         `token` is its embedding [B, 1, width]; `cache` holds what comes before it.
         """
-        return decode(
-            self.language_model,
-            token,
-            positions=sequence.positions[:, -1:],
-            mask=sequence.valid[:, None, None],
-            last=1,
-            cache=cache,
-        )
+        places = Places(sequence.positions[:, -1:], sequence.valid[:, None, None])
+        return decode(self.language_model, token, places, last=1, cache=cache)
 
     def bin_logits(self, hidden: Tensor) -> Tensor:
         """Map hidden states [..., width] to logits of the action bins [..., 256]."""
-        return self.language_model.lm_head(hidden)[..., self.architecture.bins]
+        logits: Tensor = self.language_model.lm_head(hidden)
+        return logits[..., self.architecture.bins].float()

@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rlvla.plugins.models.openvla.actions import actions_of, tokens_of
-from rlvla.plugins.models.openvla.decoder import Cache
-from rlvla.plugins.models.openvla.presets import BINS
+from rlvla.plugins.models.openvla.sampling import draw, gumbel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,28 +66,19 @@ class OpenVLAPolicy:
 
         Temperature 0 takes the likeliest tokens; their log-probs are those at temperature 1.
         """
-        divisor = self._divisor(temperature)
-        noise = self._tensor(_gumbel(seeds, temperature, self.reading.dimensions))
-        sequence = self._prefix(observations)
-        cache = Cache()
-        hidden = self.module.hidden(sequence, last=1, cache=cache)
-        value = self._value(hidden, observations)
-        tokens, log_probs = list[Tensor](), list[Tensor]()
-        for place in range(self.reading.dimensions):
-            if place:
-                embedding = self.module.embed(tokens[-1])
-                sequence = sequence.followed_by(embedding)
-                hidden = self.module.next_hidden(embedding, sequence, cache)
-            scores = (self.module.bin_logits(hidden) / divisor).log_softmax(-1)
-            chosen = (scores + noise[:, place, None]).argmax(-1)
-            tokens.append(chosen + self._bins.start)
-            log_probs.append(scores.gather(-1, chosen[..., None])[..., 0])
-        ids: NDArray[np.int64] = torch.stack(tokens, -1).cpu().numpy()
+        noise = gumbel(seeds, temperature, self.reading.dimensions)
+        sample = draw(
+            self.module,
+            self._prefix(observations),
+            noise=self._tensor(noise),
+            divisor=self._divisor(temperature),
+        )
+        ids: NDArray[np.int64] = sample.tokens[:, None].cpu().numpy()
         return {
             "action": actions_of(ids, self.reading.statistics, self._vocabulary).astype(np.float32),
             "tokens": ids,
-            "log_prob": torch.stack(log_probs, -1).float().cpu().numpy(),
-            "value": value.float().cpu().numpy(),
+            "log_prob": sample.log_prob[:, None].cpu().numpy(),
+            "value": self._value(sample.first, observations).float().cpu().numpy(),
             "temperature": np.asarray(temperature, np.float32),
         }
 
@@ -105,9 +95,8 @@ class OpenVLAPolicy:
     def value(self, observations: Arrays) -> Tensor:
         """Estimate the return from each observation, [B, 1]."""
         if self.reading.privileged:
-            return self.module.value_head(self._tensor(observations["privileged"]))
-        hidden = self.module.hidden(self._prefix(observations), last=1)
-        return self._value(hidden, observations)
+            return self._privileged_value(observations)
+        return self._value(self.module.hidden(self._prefix(observations), last=1), observations)
 
     def imitate(self, batch: Arrays) -> Tensor:
         """Return the cross-entropy of the actions' tokens, mean over D, [B]."""
@@ -131,9 +120,15 @@ class OpenVLAPolicy:
     def _value(self, first: Tensor, observations: Arrays) -> Tensor:
         """Return [B, 1]; `first` [B, 1, width] predicts the first action token."""
         if self.reading.privileged:
-            return self.module.value_head(self._tensor(observations["privileged"]))
-        feature = first[:, 0].detach() if self.reading.detach else first[:, 0]
-        return self.module.value_head(feature)
+            return self._privileged_value(observations)
+        value: Tensor = self.module.value_head(
+            first[:, 0].detach() if self.reading.detach else first[:, 0]
+        )
+        return value
+
+    def _privileged_value(self, observations: Arrays) -> Tensor:
+        value: Tensor = self.module.value_head(self._tensor(observations["privileged"]))
+        return value
 
     def _divisor(self, temperature: Array) -> Tensor:
         positive = np.where(temperature > 0, temperature, 1.0).astype(np.float32)
@@ -141,18 +136,5 @@ class OpenVLAPolicy:
 
     def _tensor(self, array: Array) -> Tensor:
         device = self.module.projector.fc1.weight.device
-        return torch.from_numpy(np.array(array)).to(device)
-
-
-def _gumbel(
-    seeds: NDArray[np.uint64], temperature: NDArray[np.float32], dimensions: int
-) -> NDArray[np.float32]:
-    """Return each row's noise [B, D, 256], a function of its seed; zeros where it is greedy."""
-    uniform = np.stack([_uniform(int(seed), dimensions * BINS) for seed in seeds])
-    noise = -np.log(-np.log(np.maximum(uniform, np.finfo(np.float64).tiny)))
-    greedy = np.asarray(temperature) <= 0
-    return np.where(greedy[:, None], 0.0, noise).astype(np.float32).reshape(-1, dimensions, BINS)
-
-
-def _uniform(seed: int, count: int) -> NDArray[np.float64]:
-    return np.random.Generator(np.random.Philox(key=seed)).random(count)
+        # A copy: slots are shared memory that others write to.
+        return torch.tensor(array).to(device)

@@ -35,7 +35,8 @@ class Attention(nn.Module):
         qkv: Tensor = self.qkv(x).view(batch, length, 3, self.heads, -1).transpose(1, 3)
         q, k, v = qkv.unbind(2)
         mixed = functional.scaled_dot_product_attention(q, k, v)
-        return self.proj(mixed.transpose(1, 2).reshape(batch, length, width))
+        out: Tensor = self.proj(mixed.transpose(1, 2).reshape(batch, length, width))
+        return out
 
 
 class Mlp(nn.Module):
@@ -48,7 +49,8 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layers to the last axis."""
-        return self.fc2(functional.gelu(self.fc1(x)))
+        out: Tensor = self.fc2(functional.gelu(self.fc1(x)))
+        return out
 
 
 class LayerScale(nn.Module):
@@ -78,7 +80,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply attention and MLP, each added to its input."""
         x = x + self.ls1(self.attn(self.norm1(x)))
-        return x + self.ls2(self.mlp(self.norm2(x)))
+        out: Tensor = x + self.ls2(self.mlp(self.norm2(x)))
+        return out
 
 
 class PatchEmbed(nn.Module):
@@ -90,7 +93,8 @@ class PatchEmbed(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map [B, 3, H, W] to [B, patches, width], row by row."""
-        return self.proj(images).flatten(2).transpose(1, 2)
+        grid: Tensor = self.proj(images)
+        return grid.flatten(2).transpose(1, 2)
 
 
 class AttentionPool(nn.Module):
@@ -120,7 +124,8 @@ class Featurizer(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """Return patches with their positions, [B, patches, width]."""
-        return self.patch_embed(images) + self.pos_embed
+        patches: Tensor = self.patch_embed(images)
+        return patches + self.pos_embed
 
     def transform(self, x: Tensor) -> Tensor:
         """Return the output of the second-to-last block."""
@@ -177,7 +182,9 @@ class VisionBackbone(nn.Module):
         x = images.permute(0, 3, 1, 2).float() / 255
         if tuple(x.shape[-2:]) != self.size:
             x = functional.interpolate(x, self.size, mode="bicubic", antialias=True).clamp(0, 1)
-        return self(_normalise(x, DINO_MEAN, DINO_STD), _normalise(x, SIGLIP_MEAN, SIGLIP_STD))
+        x = x.to(self.featurizer.pos_embed.dtype)
+        dino, siglip = _normalise(x, DINO_MEAN, DINO_STD), _normalise(x, SIGLIP_MEAN, SIGLIP_STD)
+        return self.forward(dino, siglip)
 
 
 def _normalise(x: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
