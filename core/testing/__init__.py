@@ -1,0 +1,20 @@
+"""Conformance checks for the authors of plugins: plain functions, silent if all is well.
+
+Each raises `ConformanceError` with one sentence on the first rule of `rlvla.core.interfaces`
+that is broken. They start what they are given, so they take as long as a few episodes.
+"""
+
+from rlvla.core.testing.algorithm import check_algorithm
+from rlvla.core.testing.conformance import ConformanceError
+from rlvla.core.testing.model import check_model
+from rlvla.core.testing.schedulers import check_batching, check_sharding
+from rlvla.core.testing.simulator import check_simulator
+
+__all__ = [
+    "ConformanceError",
+    "check_algorithm",
+    "check_batching",
+    "check_model",
+    "check_sharding",
+    "check_simulator",
+]

@@ -1,0 +1,106 @@
+"""Checks of algorithms: each decision has its own loss, whatever it is batched with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rlvla.core.testing.conformance import check_description, expect
+from rlvla.core.testing.rows import decide, observations, results
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rlvla.core.interfaces import Algorithm, Model, Policy
+    from rlvla.core.types import Array, Arrays, SimulatorSpec
+
+ROWS = 6
+
+
+def check_algorithm(algorithm: Algorithm, model: Model, spec: SimulatorSpec) -> None:
+    """Check an algorithm on made-up decisions of a model's policy, fresh from its seed."""
+    check_description(algorithm)
+    _check_numbers(algorithm)
+    algorithm.check(spec, model.decision_fields(spec))
+    policy = model.build(spec, seed=0)
+    _check_groups(algorithm, policy)
+    seen = observations(spec, rows=ROWS)
+    decided = decide(policy, seen)
+    rows = {**seen, **decided, **results(decided)}
+    _check_loss(algorithm, policy, {**rows, **_targets(algorithm, rows)})
+
+
+def _check_numbers(algorithm: Algorithm) -> None:
+    batch, micro = algorithm.batch_size, algorithm.micro_batch_size
+    expect(
+        f"micro_batch_size {micro} must divide batch_size {batch}",
+        holds=micro >= 1 and batch >= 1 and batch % micro == 0,
+    )
+    expect(f"epochs must be at least 1, it is {algorithm.epochs}", holds=algorithm.epochs >= 1)
+    expect("max_grad_norm must be positive", holds=algorithm.max_grad_norm > 0)
+    expect("demonstrations must be at least 0", holds=algorithm.demonstrations >= 0)
+    for update in (0, 1, 1000):
+        scale = algorithm.lr_scale(update)
+        expect(f"lr_scale({update}) must be at least 0, it is {scale}", holds=scale >= 0)
+
+
+def _check_groups(algorithm: Algorithm, policy: Policy) -> None:
+    groups = algorithm.parameter_groups(policy.module)
+    ids = [id(one) for group in groups for one in _parameters(group)]
+    trainable = {id(one) for one in policy.module.parameters() if one.requires_grad}
+    expect(
+        "parameter_groups must give each group an 'lr'", holds=all("lr" in one for one in groups)
+    )
+    expect("parameter_groups must name no parameter twice", holds=len({*ids}) == len(ids) > 0)
+    expect("parameter_groups must name trainable parameters only", holds={*ids} <= trainable)
+
+
+def _parameters(group: dict[str, object]) -> list[object]:
+    parameters = group["params"]
+    expect("the 'params' of a parameter group must be a list", holds=isinstance(parameters, list))
+    return [*parameters] if isinstance(parameters, list) else []
+
+
+def _targets(algorithm: Algorithm, rows: Arrays) -> Arrays:
+    bootstrap = np.zeros(rows["value"].shape, np.float32)
+    targets = algorithm.targets(rows, bootstrap)
+    for name, target in targets.items():
+        expect(
+            f"target {name!r} must have one entry a decision, {ROWS}, it has {len(target)}",
+            holds=len(target) == ROWS,
+        )
+        expect(f"target {name!r} must not take the name of a field", holds=name not in rows)
+    for name in algorithm.normalised:
+        expect(f"normalised names {name!r}, which targets lacks", holds=name in targets)
+    return targets
+
+
+def _check_loss(algorithm: Algorithm, policy: Policy, batch: Arrays) -> None:
+    loss = _loss(algorithm, policy, batch)
+    expect("the loss must be finite for every decision", holds=bool(loss.isfinite().all()))
+    expect("the loss must have a gradient", holds=loss.requires_grad)
+    order = np.arange(ROWS)[::-1]
+    parts = [_loss(algorithm, policy, _rows(batch, index)) for index in np.split(order, [2])]
+    apart = np.concatenate([part.detach().numpy() for part in parts])[::-1]
+    expect(
+        "the loss of a decision must not depend on the micro-batch that it is in",
+        holds=np.allclose(loss.detach().numpy(), apart, rtol=1e-4, atol=1e-5),
+    )
+
+
+def _loss(algorithm: Algorithm, policy: Policy, batch: Arrays) -> Tensor:
+    """Return the losses [B], after a look at their shape and that of the metrics."""
+    statistics = dict.fromkeys(algorithm.normalised, (0.0, 1.0)) | {"updates": (1e6, 0.0)}
+    loss, metrics = algorithm.loss(policy, batch, statistics)
+    rows = len(batch["action"])
+    for name, one in {"the loss": loss, **metrics}.items():
+        expect(
+            f"{name} must have one entry a decision, [{rows}], it has {list(one.shape)}",
+            holds=tuple(one.shape) == (rows,),
+        )
+    return loss
+
+
+def _rows(batch: Arrays, index: Array) -> Arrays:
+    return {name: one[index] for name, one in batch.items()}

@@ -1,0 +1,181 @@
+"""Checks of simulators: they play episodes and compare what is shown with what was promised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from rlvla.core.testing.conformance import (
+    ConformanceError,
+    check_description,
+    check_row,
+    expect,
+)
+from rlvla.core.types import Start, encode_instruction, observation_fields, result_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rlvla.core.interfaces import ExpertSimulator, Simulator
+    from rlvla.core.types import Array, Observation, StepResult
+
+CHUNK = 3
+
+
+def check_simulator(simulator: Simulator, *, episodes: int = 2) -> None:
+    """Check a simulator that is not started yet; it is started and closed.
+
+    Plays `episodes` per task with random actions: alone, in chunks and while another lane is
+    busy, which must give the same; then asks the expert, if there is one.
+    """
+    check_description(simulator)
+    _check_spec(simulator)
+    simulator.start(2)
+    try:
+        for task in simulator.tasks:
+            for index in range(episodes):
+                _check_episode(simulator, Start(task, "train", index, seed=1))
+            if hasattr(simulator, "expert"):
+                _check_expert(cast("ExpertSimulator", simulator), Start(task, "eval", 0))
+    finally:
+        simulator.close()
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One lane, every answer of which is checked."""
+
+    simulator: Simulator
+    number: int
+
+    def reset(self, start: Start) -> dict[str, Array]:
+        """Begin an episode; return what is shown as a row."""
+        return self._row("the observation after reset", self.simulator.reset(self.number, start))
+
+    def step(self, actions: Array) -> tuple[dict[str, Array], StepResult]:
+        """Execute a chunk; return what is shown as a row, and the rest."""
+        result = self.simulator.step(self.number, actions)
+        fields = result_fields(len(actions))
+        check_row("the result of step", {name: getattr(result, name) for name in fields}, fields)
+        _check_flags(result)
+        return self._row("the observation after step", result.observation), result
+
+    def _row(self, what: str, shown: Observation) -> dict[str, Array]:
+        row: dict[str, Array] = {f"image/{name}": one for name, one in shown.images.items()}
+        row |= {
+            "proprio": shown.proprio,
+            "privileged": shown.privileged,
+            "instruction": encode_instruction(shown.instruction),
+        }
+        check_row(what, row, observation_fields(self.simulator.spec))
+        return {name: np.array(one) for name, one in row.items()}
+
+
+def _check_spec(simulator: Simulator) -> None:
+    spec, tasks = simulator.spec, [*simulator.tasks]
+    low, high = spec.action_low, spec.action_high
+    expect(f"lanes must be at least 1, it is {simulator.lanes}", holds=simulator.lanes >= 1)
+    expect(f"tasks must name each task once, it is {tasks}", holds=len({*tasks}) == len(tasks) > 0)
+    expect("action_low and action_high must be of the same length", holds=len(low) == len(high) > 0)
+    expect(
+        "action_low must be below action_high in every dimension",
+        holds=all(below < above for below, above in zip(low, high, strict=True)),
+    )
+    expect(f"max_steps must be at least 1, it is {spec.max_steps}", holds=spec.max_steps >= 1)
+    expect(f"control_hz must be positive, it is {spec.control_hz}", holds=spec.control_hz > 0)
+    expect("spec must be equal whenever it is asked for", holds=spec == simulator.spec)
+
+
+def _check_flags(result: StepResult) -> None:
+    executed = int(result.valid.sum())
+    over = result.terminated | result.truncated
+    expect(
+        "valid must be true for the first actions of a chunk, at least one, and false after them",
+        holds=executed >= 1 and result.valid[:executed].all(),
+    )
+    expect(
+        "an action must be terminated or truncated only if it is the last that was executed",
+        holds=not over[: executed - 1].any() and not over[executed:].any(),
+    )
+    expect(
+        "a chunk must be executed whole unless the episode ends in it",
+        holds=executed == len(result.valid) or over[executed - 1],
+    )
+    expect("actions that were not executed must pay 0", holds=not result.reward[executed:].any())
+
+
+def _check_episode(simulator: Simulator, start: Start) -> None:
+    spec = simulator.spec
+    low, high = np.asarray(spec.action_low), np.asarray(spec.action_high)
+    random = np.random.default_rng(start.index)
+    actions = random.uniform(low, high, (spec.max_steps, len(low))).astype(np.float32)
+    lane, other = Lane(simulator, 0), Lane(simulator, 1)
+    shown, paid = _play(lane, start, actions[:, None])
+    shown_again, _ = _play(lane, start, _disturbed(actions[:, None], other, start))
+    expect(
+        f"task {start.task!r}: equal starts and actions must show the same, "
+        "whatever other lanes do in between",
+        holds=_same(shown, shown_again),
+    )
+    _, paid_in_chunks = _play(other, start, _chunks(actions))
+    expect(
+        f"task {start.task!r}: the same actions must pay the same in chunks of {CHUNK} "
+        "as one by one",
+        holds=len(paid) == len(paid_in_chunks) and np.allclose(paid, paid_in_chunks, atol=1e-6),
+    )
+
+
+def _play(
+    lane: Lane, start: Start, chunks: Iterable[Array]
+) -> tuple[list[dict[str, Array]], list[float]]:
+    """Play an episode to its end; return what was shown and paid."""
+    shown, paid = [lane.reset(start)], list[float]()
+    for chunk in chunks:
+        row, result = lane.step(chunk)
+        shown.append(row)
+        paid += result.reward[result.valid].tolist()
+        if result.terminated.any() or result.truncated.any():
+            return shown, paid
+    limit = lane.simulator.spec.max_steps
+    raise ConformanceError(f"an episode must end within max_steps, {limit} actions")
+
+
+def _disturbed(chunks: Iterable[Array], other: Lane, start: Start) -> Iterator[Array]:
+    """Let another lane begin an episode, and leave it, before each step."""
+    for index, chunk in enumerate(chunks):
+        other.reset(Start(start.task, "train", index + 1, seed=2))
+        other.step(chunk)
+        yield chunk
+
+
+def _chunks(actions: Array) -> Iterator[Array]:
+    for first in range(0, len(actions), CHUNK):
+        chunk = actions[first : first + CHUNK]
+        yield np.concatenate([chunk, np.repeat(chunk[-1:], CHUNK - len(chunk), axis=0)])
+
+
+def _check_expert(simulator: ExpertSimulator, start: Start) -> None:
+    spec, lane = simulator.spec, Lane(simulator, 0)
+    lane.reset(start)
+    for _ in range(spec.max_steps):
+        action = simulator.expert(0)
+        expect(
+            f"the expert's action must be float32 [{spec.action_dim}], "
+            f"it is {action.dtype} {list(action.shape)}",
+            holds=(action.dtype, action.shape) == (np.float32, (spec.action_dim,)),
+        )
+        inside = (action >= np.float32(spec.action_low)) & (action <= np.float32(spec.action_high))
+        expect(f"the expert's action must be within the bounds, it is {action}", holds=inside.all())
+        _, result = lane.step(action[None])
+        if result.terminated.any() or result.truncated.any():
+            return
+
+
+def _same(one: list[dict[str, Array]], two: list[dict[str, Array]]) -> bool:
+    return len(one) == len(two) and all(
+        np.array_equal(row[name], other[name])
+        for row, other in zip(one, two, strict=True)
+        for name in row
+    )
