@@ -1,0 +1,40 @@
+"""A model of a few dozen parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rlvla.core.types import Field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rlvla.core.types import SimulatorSpec
+    from toys.network import TinyPolicy
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """Decides on chunks of actions of 5 bins each, linearly in state and instruction."""
+
+    chunk: int = 1
+    """C."""
+    fault: str = "none"
+    """`act:N` or `evaluate:N`: the process dies in the N-th call; `act!` raises instead."""
+
+    def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
+        actions = (self.chunk, spec.action_dim)
+        return {
+            "action": Field(actions, "float32"),
+            "tokens": Field(actions, "int64"),
+            "log_prob": Field(actions, "float32"),
+            "value": Field((1,), "float32"),
+            "temperature": Field((), "float32"),
+        }
+
+    def build(self, spec: SimulatorSpec, *, seed: int) -> TinyPolicy:
+        from toys.network import Network, TinyPolicy
+
+        del spec
+        return TinyPolicy(Network(self.chunk, seed=seed), self.fault)
