@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 import safetensors.torch as tensor_files
 
 from rlvla.plugins.models.openvla.actions import Statistics
-from rlvla.plugins.models.openvla.lora import merged_state
 from rlvla.plugins.models.openvla.presets import to_config
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from rlvla.plugins.models.openvla.network import Network
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PACKAGED = "rlvla:"
 OWN_STATISTICS = "rlvla"
 VALUE = "value_head."
+ADAPTERS = "adapters.safetensors"
 _FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
 
 
@@ -56,44 +58,95 @@ def statistics_of(config: dict[str, Any], name: str | None) -> Statistics | None
     return None if chosen is None else Statistics.of_dataset(known[chosen]["action"])
 
 
-def load(network: Network, path: Path) -> None:
+def load(network: Network, path: Path, *, critic: str) -> None:
     """Load every tensor; raise ValueError that lists what is missing, unexpected or misshapen.
 
-    A checkpoint without the value head's tensors leaves that head as it was initialised.
+    A checkpoint without a value head, or with that of another critic, leaves the network's own
+    as it was initialised.
     """
-    found, own = _tensors(path), network.state_dict()
-    if not any(name.startswith(VALUE) for name in found):
-        own = {name: tensor for name, tensor in own.items() if not name.startswith(VALUE)}
-    faults = {
-        "missing": sorted(own.keys() - found.keys()),
-        "unexpected": sorted(found.keys() - own.keys()),
-        "of another shape": sorted(
-            name for name in own.keys() & found.keys() if own[name].shape != found[name].shape
-        ),
-    }
-    if any(faults.values()):
-        lists = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in faults.items() if names)
-        raise ValueError(f"checkpoint {path} does not fit the network: {lists}")
+    found, own = _tensors(path), dict(network.state_dict())
+    if config_of(path).get("rlvla", {}).get("critic") != critic:
+        found = _without_value(found)
+    if _without_value(found).keys() == found.keys():
+        own = _without_value(own)
+    _refuse_misfit(found, own, path)
+    network.load_state_dict(found, strict=False)
+
+
+def restore(network: Network, path: Path, *, critic: str) -> None:
+    """Load what `save_checkpoint` wrote, bit for bit; of an adapted network what is trained.
+
+    The weights below the adapters come from where the network was built from.
+    """
+    own = _adapters(network)
+    if not own:
+        load(network, path, critic=critic)
+        return
+    found: dict[str, Tensor] = _FILES.load_file(path / ADAPTERS)
+    _refuse_misfit(found, own, path)
     network.load_state_dict(found, strict=False)
 
 
 def save_checkpoint(policy: OpenVLAPolicy, target: Path | str) -> None:
-    """Write the policy as a checkpoint directory; adapters are merged into their weights."""
+    """Write the policy as a checkpoint directory.
+
+    Adapters are merged into their weights there, and also written by themselves.
+    """
     path = Path(target)
     path.mkdir(parents=True, exist_ok=True)
-    config = to_config(policy.module.architecture)
+    network, adapters = policy.module, _adapters(policy.module)
+    state = _merged(network) if adapters else dict(network.state_dict())
+    _write(state, path / "model.safetensors")
+    if adapters:
+        _write(adapters, path / ADAPTERS)
+    config = to_config(network.architecture)
+    config["rlvla"]["critic"] = policy.reading.critic
     config["norm_stats"] = {OWN_STATISTICS: {"action": policy.reading.statistics.plain()}}
-    state = {name: one.cpu().contiguous() for name, one in merged_state(policy.module).items()}
-    _FILES.save_file(state, path / "model.safetensors", metadata={"format": "pt"})
     (path / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def _adapters(network: Network) -> dict[str, Tensor]:
+    """Return what an adapted network trains; nothing for one without adapters."""
+    state = network.state_dict()
+    if not any(".lora_" in name for name in state):
+        return {}
+    return {name: one for name, one in state.items() if ".lora_" in name or name.startswith(VALUE)}
+
+
+def _merged(network: Network) -> dict[str, Tensor]:
+    # peft takes a second to import, which a network without adapters need not wait for.
+    from rlvla.plugins.models.openvla.lora import merged_state
+
+    return merged_state(network)
+
+
+def _write(state: Mapping[str, Tensor], file: Path) -> None:
+    plain = {name: one.detach().cpu().contiguous() for name, one in state.items()}
+    _FILES.save_file(plain, file, metadata={"format": "pt"})
+
+
+def _refuse_misfit(found: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> None:
+    shared = own.keys() & found.keys()
+    faults = {
+        "missing": sorted(own.keys() - found.keys()),
+        "unexpected": sorted(found.keys() - own.keys()),
+        "of another shape": sorted(n for n in shared if own[n].shape != found[n].shape),
+    }
+    if any(faults.values()):
+        lists = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in faults.items() if names)
+        raise ValueError(f"checkpoint {path} does not fit the network: {lists}")
+
+
+def _without_value(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in state.items() if not name.startswith(VALUE)}
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     index = path / "model.safetensors.index.json"
-    if not index.is_file():
-        parts = ["model.safetensors"]
-    else:
-        parts = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    return {
-        name: tensor for part in parts for name, tensor in _FILES.load_file(path / part).items()
-    }
+    parts = {"model.safetensors"}
+    if index.is_file():
+        parts = set(json.loads(index.read_text())["weight_map"].values())
+    state: dict[str, Tensor] = {}
+    for part in parts:
+        state |= _FILES.load_file(path / part)
+    return state

@@ -11,7 +11,6 @@ from torch import nn
 
 from rlvla.plugins.models.openvla import checkpoint, critic, presets
 from rlvla.plugins.models.openvla.actions import Statistics
-from rlvla.plugins.models.openvla.lora import add_adapters
 from rlvla.plugins.models.openvla.network import Network
 from rlvla.plugins.models.openvla.policy import OpenVLAPolicy, Reading
 from rlvla.plugins.models.openvla.prompt import Prompter
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rlvla.core.types import SimulatorSpec
-    from rlvla.plugins.models.openvla import OpenVLA
+    from rlvla.plugins.models.openvla import LoRA, OpenVLA
     from rlvla.plugins.models.openvla.presets import Architecture
     from rlvla.plugins.models.openvla.tokenizer import Tokenizer
 
@@ -32,15 +31,16 @@ def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
     path = None if options.checkpoint is None else checkpoint.directory(options.checkpoint)
     config = {} if path is None else checkpoint.config_of(path)
     architecture = presets.from_config(config) if config else _preset(options, spec)
+    reading = _reading(options, spec, config, _tokenizer(architecture, path))
     with _seeded(seed):
         network = Network(architecture, _critic(options, spec, architecture))
         if path is None:
             initialise(network)
         else:
-            checkpoint.load(network, path)
+            checkpoint.load(network, path, critic=options.critic)
         if options.lora is not None:
-            add_adapters(network, options.lora)
-    return OpenVLAPolicy(network, _reading(options, spec, config, _tokenizer(architecture, path)))
+            _adapt(network, options.lora)
+    return OpenVLAPolicy(network, reading)
 
 
 def initialise(network: Network) -> None:
@@ -54,6 +54,13 @@ def initialise(network: Network) -> None:
         nn.init.normal_(tower.pos_embed, std=0.5)
     nn.init.normal_(backbone.featurizer.cls_token, std=0.02)
     nn.init.normal_(backbone.featurizer.reg_token, std=0.02)
+
+
+def _adapt(network: Network, options: LoRA) -> None:
+    # peft takes a second to import, which a network without adapters need not wait for.
+    from rlvla.plugins.models.openvla.lora import add_adapters
+
+    add_adapters(network, options)
 
 
 @contextmanager
@@ -102,6 +109,6 @@ def _reading(
         prompter=Prompter(tokenizer, options.prompt),
         statistics=statistics,
         dimensions=spec.action_dim,
-        privileged=options.critic == "privileged",
+        critic=options.critic,
         detach=options.detach,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rlvla.plugins.models.openvla.actions import actions_of, tokens_of
+from rlvla.plugins.models.openvla.checkpoint import restore, save_checkpoint
 from rlvla.plugins.models.openvla.sampling import draw, gumbel
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from rlvla.plugins.models.openvla.prompt import Prompter
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scores:
     """A view of recorded decisions, differentiable."""
 
@@ -43,8 +45,8 @@ class Reading:
     statistics: Statistics
     dimensions: int
     """D."""
-    privileged: bool
-    """The value comes from the simulator's state."""
+    critic: Literal["head", "privileged"]
+    """Where the value comes from."""
     detach: bool
     """The value head's gradients stay out of the backbone."""
 
@@ -94,7 +96,7 @@ class OpenVLAPolicy:
 
     def value(self, observations: Arrays) -> Tensor:
         """Estimate the return from each observation, [B, 1]."""
-        if self.reading.privileged:
+        if self.reading.critic == "privileged":
             return self._privileged_value(observations)
         return self._value(self.module.hidden(self._prefix(observations), last=1), observations)
 
@@ -105,6 +107,14 @@ class OpenVLAPolicy:
         logits = self.module.bin_logits(self._teach(batch, tokens))
         target = tokens - self._bins.start
         return functional.cross_entropy(logits.transpose(1, 2), target, reduction="none").mean(-1)
+
+    def save(self, directory: str) -> None:
+        """Write a checkpoint that the option `checkpoint` can name."""
+        save_checkpoint(self, directory)
+
+    def load(self, directory: str) -> None:
+        """Restore what `save` wrote, bit for bit."""
+        restore(self.module, Path(directory), critic=self.reading.critic)
 
     def _teach(self, batch: Arrays, tokens: Tensor) -> Tensor:
         """Return the hidden states [B, D, width] that predict `tokens` [B, D]."""
@@ -119,7 +129,7 @@ class OpenVLAPolicy:
 
     def _value(self, first: Tensor, observations: Arrays) -> Tensor:
         """Return [B, 1]; `first` [B, 1, width] predicts the first action token."""
-        if self.reading.privileged:
+        if self.reading.critic == "privileged":
             return self._privileged_value(observations)
         value: Tensor = self.module.value_head(
             first[:, 0].detach() if self.reading.detach else first[:, 0]

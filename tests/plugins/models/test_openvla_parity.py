@@ -37,7 +37,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def network(directory: Path) -> Network:
     network = Network(presets.from_config(checkpoint.config_of(directory)), nn.Identity())
-    checkpoint.load(network, directory)
+    checkpoint.load(network, directory, critic="head")
     return network
 
 

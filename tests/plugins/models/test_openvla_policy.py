@@ -14,6 +14,7 @@ from rlvla.plugins.models.openvla import OpenVLA
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rlvla.core.interfaces import Model, Policy
     from rlvla.core.types import Array, SimulatorSpec
     from rlvla.plugins.models.openvla.policy import OpenVLAPolicy
 
@@ -63,13 +64,16 @@ def test_rows_do_not_depend_on_the_rest_of_the_batch(
 
 
 def test_act_writes_the_declared_fields(spec: SimulatorSpec, observations: Make) -> None:
-    decided = act(OpenVLA().build(spec, seed=0), observations(3), 1.0)
-    fields = OpenVLA().decision_fields(spec)
+    model: Model = OpenVLA()
+    policy: Policy = model.build(spec, seed=0)
+    heat = np.ones(3, np.float32)
+    decided = policy.act(observations(3), seeds=SEEDS[:3], temperature=heat)
+    fields = model.decision_fields(spec)
     assert {name: (one.shape[1:], str(one.dtype)) for name, one in decided.items()} == {
         name: (field.shape, field.dtype) for name, field in fields.items()
     }
-    assert np.all(decided["action"] >= spec.action_low)
-    assert np.all(decided["action"] <= spec.action_high)
+    action = decided["action"].astype(np.float32)
+    assert np.all((action >= spec.action_low) & (action <= spec.action_high))
 
 
 def test_samples_follow_the_recorded_probabilities(spec: SimulatorSpec, observations: Make) -> None:
