@@ -96,8 +96,8 @@ def _check_noise(policy: Policy, seen: Arrays) -> None:
         "a row's seed must alone decide its noise, not its place nor the rest of the batch",
         holds=np.allclose(whole[-1:], last, atol=1e-4),
     )
-    greedy = [decide(policy, seen, seed=seed, temperature=0.0)["action"] for seed in (0, 100)]
-    expect("at temperature 0 the seed must not matter", holds=np.allclose(*greedy, atol=1e-4))
+    one, two = (decide(policy, seen, seed=seed, temperature=0.0)["action"] for seed in (0, 100))
+    expect("at temperature 0 the seed must not matter", holds=np.allclose(one, two, atol=1e-4))
 
 
 def _check_imitation(policy: Policy, batch: Arrays) -> None:

@@ -158,15 +158,16 @@ def _chunks(actions: Array) -> Iterator[Array]:
 
 def _check_expert(simulator: ExpertSimulator, start: Start) -> None:
     spec, lane = simulator.spec, Lane(simulator, 0)
+    low, high = np.array([spec.action_low, spec.action_high], np.float32)
     lane.reset(start)
     for _ in range(spec.max_steps):
         action = simulator.expert(0)
         expect(
             f"the expert's action must be float32 [{spec.action_dim}], "
             f"it is {action.dtype} {list(action.shape)}",
-            holds=(action.dtype, action.shape) == (np.float32, (spec.action_dim,)),
+            holds=action.dtype == np.dtype("float32") and action.shape == (spec.action_dim,),
         )
-        inside = (action >= np.float32(spec.action_low)) & (action <= np.float32(spec.action_high))
+        inside = (action >= low) & (action <= high)
         expect(f"the expert's action must be within the bounds, it is {action}", holds=inside.all())
         _, result = lane.step(action[None])
         if result.terminated.any() or result.truncated.any():

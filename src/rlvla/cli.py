@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -36,6 +36,8 @@ def app() -> typer.Typer:
     made.command("eval")(run.evaluate)
     noun = typer.Typer(no_args_is_help=True, help="List, explain and check plugins.")
     noun.command("list")(plugins.list_)
+    noun.command()(plugins.show)
+    noun.command()(plugins.check)
     made.add_typer(noun, name="plugins")
     return made
 
@@ -79,7 +81,8 @@ def _complete(own: typer.Typer, arguments: list[str], surroundings: Surroundings
 def _told(error: BaseException) -> tuple[str, int] | None:
     """Return the line and exit code of an error that is not a bug."""
     if isinstance(error, BaseExceptionGroup):
-        return _first_told(error)
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return next(filter(None, map(_told, group.exceptions)), None)
     if isinstance(error, ManifestError):
         return str(error), error.exit_code
     if isinstance(error, RlvlaError):
@@ -87,10 +90,6 @@ def _told(error: BaseException) -> tuple[str, int] | None:
     if _is_stop(error):
         return f"rlvla: {error}", STOPPED
     return None
-
-
-def _first_told(group: BaseExceptionGroup[BaseException]) -> tuple[str, int] | None:
-    return next(filter(None, map(_told, group.exceptions)), None)
 
 
 def _is_stop(error: BaseException) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rlvla.core.run_dir import EVALUATIONS
 from rlvla.core.success import Tally
@@ -30,7 +30,7 @@ def summary(run_dir: Path) -> Iterator[str]:
 def evaluations(run_dir: Path) -> list[tuple[str, Tally]]:
     """Return the recorded evaluations before and after training."""
     path = run_dir / EVALUATIONS
-    records = json.loads(path.read_text()) if path.exists() else []
+    records: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
     return [
         (record["moment"], Tally.from_json(record))
         for record in records
