@@ -13,9 +13,10 @@ from rlvla.core.clock import now
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rlvla.core.interfaces import Batching, GeneratorWorker
+    from rlvla.core.interfaces import Batching
     from rlvla.core.metrics import Metrics
     from rlvla.core.types import Request
+    from rlvla.core.workers import GeneratorWorker
 
     Waiting = tuple[Request, asyncio.Future[int], float]
 
@@ -91,11 +92,11 @@ class Batcher:
         return (now() - self._queue[0][2]) * 1000
 
     def _next(self) -> list[Waiting]:
+        self._queue = deque(one for one in self._queue if not one[1].cancelled())
         if not self._queue:
             return []
         count = self._rule.take(len(self._queue), self._active, self._waited_ms())
-        batch = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
-        return [waiting for waiting in batch if not waiting[1].cancelled()]
+        return [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
 
     async def _serve(self, batch: list[Waiting]) -> None:
         self._metrics.generator.begin()

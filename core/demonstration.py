@@ -13,11 +13,11 @@ from rlvla.core.types import Segment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rlvla.core.interfaces import TrainerWorker
     from rlvla.core.lane import Lane
     from rlvla.core.slots import FreeSlots
     from rlvla.core.starts import Starts
     from rlvla.core.types import Start
+    from rlvla.core.workers import TrainerWorker
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ cheap, and importing it pulls in neither torch nor a simulator; what is expensiv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -19,18 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from rlvla.core.slots import Slots
-    from rlvla.core.types import (
-        Arrays,
-        Field,
-        Observation,
-        Outcome,
-        Request,
-        Segment,
-        SimulatorSpec,
-        Start,
-        StepResult,
-    )
+    from rlvla.core.types import Arrays, Field, Observation, SimulatorSpec, Start, StepResult
+    from rlvla.core.workers import Job, Workers
 
 
 class Simulator(Protocol):
@@ -256,95 +245,6 @@ class Logger(Protocol):
     def close(self) -> None:
         """Flush and release."""
         ...
-
-
-class ShardWorker(Protocol):
-    """The pipeline's view of a simulator worker: it steps the lanes of one shard.
-
-    Every call raises `LaneLostError` if the episode of the lane is lost (worker died or hung,
-    simulator raised or broke its contract); the next `reset` of the lane then waits until the
-    worker is ready again.
-    """
-
-    lanes: Sequence[int]
-    """The run's numbers of the lanes."""
-
-    async def reset(self, lane: int, start: Start, *, into: int) -> None:
-        """Begin an episode and write its first observation into slot `into`."""
-        ...
-
-    async def step(self, lane: int, slot: int, *, into: int) -> Outcome:
-        """Execute the actions in `slot`, write their results there and what follows into `into`."""
-        ...
-
-    async def demonstrate(self, lane: int, slot: int, *, into: int) -> Outcome:
-        """Like `step`, but let the simulator's expert choose the actions and write them first."""
-        ...
-
-
-class GeneratorWorker(Protocol):
-    """The pipeline's view of a generator."""
-
-    async def act(self, requests: Sequence[Request], *, version: int) -> int:
-        """Decide for each request, in its slot; return the version of the weights that did.
-
-        That version is at least `version`, one for all requests of the call.
-        """
-        ...
-
-
-class TrainerWorker(Protocol):
-    """The pipeline's view of the trainer."""
-
-    async def accumulate(self, segments: Sequence[Segment]) -> None:
-        """Add the gradient of these decisions to the batch; they are copied out of their slots."""
-        ...
-
-    async def store(self, segments: Sequence[Segment]) -> None:
-        """Keep these decisions as demonstrations."""
-        ...
-
-    async def step(self, version: int) -> Mapping[str, float]:
-        """Finish the batch: one optimizer step (one per epoch), publish as `version`; metrics."""
-        ...
-
-    async def publish(self, version: int) -> None:
-        """Make the present weights visible to the generators as `version`."""
-        ...
-
-    async def save(self, directory: str) -> None:
-        """Write weights, optimizer and all other training state into an existing directory."""
-        ...
-
-    async def load(self, directory: str, version: int) -> None:
-        """Restore what `save` wrote and publish it as `version`."""
-        ...
-
-
-@dataclass(frozen=True)
-class Workers:
-    """What a runtime hands to the pipeline."""
-
-    shards: Sequence[ShardWorker]
-    generator: GeneratorWorker
-    trainer: TrainerWorker
-    slots: Slots
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What a runtime needs to make the workers of one phase."""
-
-    simulator: Simulator
-    model: Model
-    algorithm: Algorithm
-    lanes: Sequence[Sequence[int]]
-    """The lanes of each shard."""
-    slots: int
-    """How many rows the shared memory holds."""
-    seed: int
-    weights: str | None = None
-    """Directory that an earlier phase's trainer saved; the policy starts from it."""
 
 
 class Runtime(Protocol):

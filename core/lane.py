@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from rlvla.core.batcher import Batcher
     from rlvla.core.clock import Stopwatch
     from rlvla.core.errors import LaneLostError
-    from rlvla.core.interfaces import ShardWorker
     from rlvla.core.slots import FreeSlots
     from rlvla.core.types import Outcome, Start
+    from rlvla.core.workers import ShardWorker
 
 PATIENCE = 8
 """Episodes that one lane may lose in a row before the run gives up."""

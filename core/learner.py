@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from rlvla.core.admission import Admission
     from rlvla.core.batcher import Batcher
-    from rlvla.core.interfaces import TrainerWorker
     from rlvla.core.ledger import Ledger
     from rlvla.core.metrics import Metrics
     from rlvla.core.progress import Progress
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from rlvla.core.slots import FreeSlots
     from rlvla.core.streamer import Streamer
     from rlvla.core.types import Segment
+    from rlvla.core.workers import TrainerWorker
 
 
 @dataclass(frozen=True, kw_only=True)

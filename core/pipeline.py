@@ -36,11 +36,11 @@ from rlvla.core.starts import Starts
 from rlvla.core.streamer import Streamer
 
 if TYPE_CHECKING:
-    from rlvla.core.interfaces import Workers
     from rlvla.core.progress import Progress
     from rlvla.core.record import Record
     from rlvla.core.settings import Manifest, Phase
     from rlvla.core.success import Tally
+    from rlvla.core.workers import Workers
 
 
 class Pipeline:
@@ -63,6 +63,7 @@ class Pipeline:
         eta = manifest.asynchrony.max_staleness
         self._metrics = Metrics(len(self._workers.shards))
         self._ledger = Ledger(progress.ledger)
+        self._ledger.drop(self._ledger.in_flight, "shutdown")  # of the run that is resumed
         self._free = FreeSlots(self._workers.slots.count)
         self._starts = Starts(
             manifest.simulator.tasks, seed=manifest.seed, ordinal=progress.ordinal
@@ -70,7 +71,7 @@ class Pipeline:
         self._admission = Admission(
             batch_size=algorithm.batch_size, max_staleness=eta, version=progress.version
         )
-        self._streamer = Streamer(max_staleness=eta)
+        self._streamer = Streamer(batch_size=algorithm.batch_size, max_staleness=eta)
         rule = manifest.batching if manifest.asynchrony.rollout else Lockstep()
         self._batcher = Batcher(rule, self._workers.generator, self._metrics)
         self._batcher.version = progress.version
@@ -154,7 +155,7 @@ class Pipeline:
                 await self._record.save(self._workers.trainer, self._progress)
             more = self._progress.spent(budget) < 1
             if more and every and self._progress.updates % every == 0:
-                stages.create_task(self._evaluate("during"), name="evaluation")
+                stages.create_task(self._evaluate_during(), name="evaluation")
         if self.stopped:
             raise ClosedError
 
@@ -166,6 +167,13 @@ class Pipeline:
             videos=wanted.videos,
         )
         self._record.evaluated(moment, evaluation)
+
+    async def _evaluate_during(self) -> None:
+        try:
+            await self._evaluate("during")
+        except* ClosedError:
+            if not self.stopped:  # else the learner ends its update first
+                raise
 
     async def _demonstrate(self) -> None:
         starts = Starts(self._manifest.simulator.tasks, seed=self._manifest.seed)

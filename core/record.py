@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from rlvla.core.checkpoint import Checkpoint
     from rlvla.core.evaluation import Evaluation
-    from rlvla.core.interfaces import TrainerWorker
     from rlvla.core.plugins import Plugins
     from rlvla.core.settings import Manifest
+    from rlvla.core.workers import TrainerWorker
 
 MANIFEST = "manifest.resolved.yaml"
 

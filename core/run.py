@@ -6,27 +6,27 @@ import asyncio
 import signal
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rlvla.core.channel import ClosedError
-from rlvla.core.errors import TrainingError
-from rlvla.core.interfaces import Job
+from rlvla.core.errors import RlvlaError, TrainingError
 from rlvla.core.manifest import save
 from rlvla.core.pipeline import Pipeline
 from rlvla.core.progress import Progress
 from rlvla.core.record import MANIFEST, Record
 from rlvla.core.report import write_report
 from rlvla.core.run_dir import EVALUATIONS, claim, locked, write_exit, write_versions
+from rlvla.core.workers import Job
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
     from rlvla.core.checkpoint import Checkpoint
-    from rlvla.core.interfaces import Workers
     from rlvla.core.plugins import Plugins
     from rlvla.core.settings import Manifest, Phase
     from rlvla.core.success import Tally
+    from rlvla.core.workers import TrainerWorker, Workers
 
 STOPPED = 75
 
@@ -69,20 +69,28 @@ def _train(run_dir: Path, manifest: Manifest, plugins: Plugins) -> Path:
     with locked(run_dir):
         save(manifest, run_dir / MANIFEST)
         write_versions(run_dir, seed=manifest.seed, threads=1)
-        with _recorded(run_dir, manifest, plugins) as record:
-            asyncio.run(Run(run_dir, manifest, record).train())
+        asyncio.run(_train_recorded(run_dir, manifest, plugins))
     return run_dir
 
 
-@contextmanager
-def _recorded(run_dir: Path, manifest: Manifest, plugins: Plugins) -> Generator[Record]:
-    """Tell plugins and folder how the run began and how it ended, whatever it was."""
+async def _train_recorded(run_dir: Path, manifest: Manifest, plugins: Plugins) -> None:
     record = Record(run_dir, manifest, plugins)
+    run = Run(run_dir, manifest, record)
+    run.listen()
+    with _recorded(run_dir, manifest, plugins, record):
+        await run.train()
+
+
+@contextmanager
+def _recorded(
+    run_dir: Path, manifest: Manifest, plugins: Plugins, record: Record
+) -> Generator[None]:
+    """Tell plugins and folder how the run began and how it ended, whatever it was."""
     error: BaseException | None = None
     plugins.hook.start(run_dir=run_dir, manifest=manifest.plain)
     try:
         record.start()
-        yield record
+        yield
     except BaseException as raised:
         error = raised
         raise
@@ -115,7 +123,6 @@ class Run:
         checkpoint = self._record.checkpoints.newest()
         if checkpoint is not None:
             self._progress = self._record.resume(checkpoint)
-        self._listen()
         try:
             for number in range(self._progress.phase, len(self._manifest.phases)):
                 checkpoint = await self._phase(number, checkpoint)
@@ -123,6 +130,8 @@ class Run:
             if not self._interrupted:
                 raise
             raise StoppedError(self._run_dir) from None
+        except BaseExceptionGroup as group:
+            raise _cause(group) from group
 
     async def evaluate(self, checkpoint: Checkpoint) -> Tally:
         """Evaluate a checkpoint, without training."""
@@ -133,7 +142,15 @@ class Run:
             await workers.trainer.publish(checkpoint.step)
             return await self._made(phase, workers).measure()
 
+    def listen(self) -> None:
+        """Take SIGINT and SIGTERM as a wish to stop."""
+        task = asyncio.current_task()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._interrupt, task)
+
     async def _phase(self, number: int, checkpoint: Checkpoint | None) -> Checkpoint | None:
+        if self._interrupted:
+            raise ClosedError
         phase = self._manifest.phases[number]
         job = self._job(phase, checkpoint)
         async with self._manifest.runtime.open(job, self._run_dir / "workers") as workers:
@@ -141,23 +158,22 @@ class Run:
                 await workers.trainer.load(str(checkpoint.path), self._progress.version)
             else:
                 await workers.trainer.publish(self._progress.version)
-            await self._work(phase, workers)
-            if number + 1 < len(self._manifest.phases):
-                self._progress.enter(number + 1)
-            await self._record.save(workers.trainer, self._progress)
+            self._pipeline = self._made(phase, workers)
+            try:
+                await self._work(self._pipeline, workers.trainer, number)
+            finally:
+                self._pipeline = None
         return self._record.checkpoints.newest()
 
-    async def _work(self, phase: Phase, workers: Workers) -> None:
-        self._pipeline = self._made(phase, workers)
-        if self._interrupted:
-            self._pipeline.stop()
+    async def _work(self, pipeline: Pipeline, trainer: TrainerWorker, number: int) -> None:
         try:
-            await self._pipeline.run(before=not (self._run_dir / EVALUATIONS).exists())
+            await pipeline.run(before=not (self._run_dir / EVALUATIONS).exists())
+            if number + 1 < len(self._manifest.phases):
+                self._progress.enter(number + 1)
         except ClosedError:
-            await self._record.save(workers.trainer, self._progress)
+            await self._record.save(trainer, self._progress)
             raise
-        finally:
-            self._pipeline = None
+        await self._record.save(trainer, self._progress)
 
     def _made(self, phase: Phase, workers: Workers) -> Pipeline:
         return Pipeline(self._manifest, phase, workers, self._progress, self._record)
@@ -178,11 +194,6 @@ class Run:
             weights=None if checkpoint is None else str(checkpoint.path),
         )
 
-    def _listen(self) -> None:
-        task = asyncio.current_task()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._interrupt, task)
-
     def _interrupt(self, task: asyncio.Task[None] | None) -> None:
         """End in good order at the first signal, at once at the second."""
         if self._pipeline is not None and not self._interrupted:
@@ -190,6 +201,14 @@ class Run:
         elif task is not None:
             task.cancel()
         self._interrupted = True
+
+
+def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error that a user can act on, or else the first that is no group."""
+    error: BaseException = group.subgroup(RlvlaError) or group
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error
 
 
 def _slots(manifest: Manifest, phase: Phase) -> int:

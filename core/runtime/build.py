@@ -10,11 +10,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rlvla.core.component import construct, describe
-from rlvla.core.interfaces import Job
 from rlvla.core.memory import map_shared
 from rlvla.core.shard import Shard
 from rlvla.core.slots import Layout
 from rlvla.core.weights import Weights, weights_bytes
+from rlvla.core.workers import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

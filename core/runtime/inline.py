@@ -7,20 +7,20 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rlvla.core.interfaces import Workers
 from rlvla.core.memory import SharedMemory
 from rlvla.core.runtime.build import build_generator, build_shard, build_trainer, layout_of
 from rlvla.core.slots import Slots
+from rlvla.core.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
 
     from rlvla.core.generator import Generator
-    from rlvla.core.interfaces import Job
     from rlvla.core.shard import Shard
     from rlvla.core.trainer import Trainer
     from rlvla.core.types import Outcome, Request, Segment, Start
+    from rlvla.core.workers import Job
 
 
 @dataclass(frozen=True, kw_only=True)

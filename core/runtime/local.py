@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlvla.core.errors import LaneLostError, PluginError, TrainingError
-from rlvla.core.interfaces import Workers
 from rlvla.core.memory import SharedMemory
 from rlvla.core.runtime.build import job_to_plain, layout_of
 from rlvla.core.runtime.process import (
@@ -20,14 +19,15 @@ from rlvla.core.runtime.process import (
     as_loss,
 )
 from rlvla.core.slots import Slots
+from rlvla.core.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
 
-    from rlvla.core.interfaces import Job
     from rlvla.core.runtime import wire
     from rlvla.core.types import Outcome, Request, Segment, Start
+    from rlvla.core.workers import Job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +79,7 @@ class LocalShard:
         self._launch = launch
         self._number = number
         self._process: WorkerProcess | None = None
+        self._holders: dict[int, WorkerProcess] = {}
         self._starting = asyncio.Lock()
 
     async def ready(self) -> WorkerProcess:
@@ -92,7 +93,7 @@ class LocalShard:
     async def reset(self, lane: int, start: Start, *, into: int) -> None:
         """Begin an episode; see `ShardWorker.reset`."""
         try:
-            await self.ready()
+            self._holders[lane] = await self.ready()
         except WorkerDiedError as died:
             raise LaneLostError(lane, died.reason, str(died)) from died
         await self._call("reset", lane, start, into=into, within=self._options.reset_timeout_s)
@@ -117,11 +118,9 @@ class LocalShard:
     async def _call(
         self, method: str, lane: int, value: object, *, into: int, within: float
     ) -> wire.Message:
-        process = self._process
-        if process is None:
-            raise LaneLostError(lane, "crash", "its simulator worker was never started")
+        """Call the process that began the lane's episode: its successor knows nothing of it."""
         try:
-            return await process.call(method, lane, value, into=into, within=within)
+            return await self._holders[lane].call(method, lane, value, into=into, within=within)
         except WorkerDiedError as died:
             raise LaneLostError(lane, died.reason, str(died)) from died
         except AnswerError as error:

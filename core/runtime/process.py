@@ -104,8 +104,11 @@ class WorkerProcess:
         self._process.kill()
 
     async def close(self, grace: float) -> None:
-        """Hang up, let the process end by itself for `grace` seconds, then kill it."""
-        if self.alive:
+        """Hang up, let the process end by itself for `grace` seconds, then kill it.
+
+        One that has not been built yet holds nothing and is killed at once.
+        """
+        if self.alive and self._built:
             self._connection.shutdown(socket.SHUT_WR)
             with suppress(TimeoutError):
                 async with asyncio.timeout(grace):
@@ -127,6 +130,7 @@ class WorkerProcess:
 
     def _answer(self, number: int, kind: str, result: wire.Message) -> None:
         future, _ = self._pending.pop(number)
+        self._built |= kind == "ok"
         if future.done():
             return
         if kind == "ok":

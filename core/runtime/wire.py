@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import astuple
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rlvla.core.types import Outcome, Request, Segment, Start
 
@@ -66,4 +66,8 @@ def _record(plain: dict[str, Any]) -> Message:
 
 
 def _frozen(value: Message) -> Message:
-    return tuple(cast("list[Message]", value)) if isinstance(value, list) else value
+    match value:
+        case [*items]:
+            return tuple(items)
+        case _:
+            return value
