@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from rlvla.plugins.models.openvla import checkpoint, critic, presets
 from rlvla.plugins.models.openvla.actions import Statistics
+from rlvla.plugins.models.openvla.initialisation import initialise
 from rlvla.plugins.models.openvla.network import Network
 from rlvla.plugins.models.openvla.policy import OpenVLAPolicy, Reading
 from rlvla.plugins.models.openvla.prompt import Prompter
@@ -19,6 +18,8 @@ from rlvla.plugins.models.openvla.tokenizer import FileTokenizer, WordTokenizer
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+    from torch import nn
 
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.openvla import LoRA, OpenVLA
@@ -41,19 +42,6 @@ def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
         if options.lora is not None:
             _adapt(network, options.lora)
     return OpenVLAPolicy(network, reading)
-
-
-def initialise(network: Network) -> None:
-    """Scale the weights for learning from nothing: what the published values do not tell."""
-    backbone = network.vision_backbone
-    for module in network.language_model.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=1 / math.sqrt(module.in_features))
-    nn.init.normal_(network.language_model.model.embed_tokens.weight, std=0.2)
-    for tower in (backbone.featurizer, backbone.fused_featurizer):
-        nn.init.normal_(tower.pos_embed, std=0.5)
-    nn.init.normal_(backbone.featurizer.cls_token, std=0.02)
-    nn.init.normal_(backbone.featurizer.reg_token, std=0.02)
 
 
 def _adapt(network: Network, options: LoRA) -> None:

@@ -59,9 +59,14 @@ class Architecture:
             raise ValueError(f"image {self.image} is not a multiple of the patch size {self.patch}")
 
     @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        return self.image[0] // self.patch, self.image[1] // self.patch
+
+    @property
     def patches(self) -> int:
         """Patches of one image."""
-        return (self.image[0] // self.patch) * (self.image[1] // self.patch)
+        return self.grid[0] * self.grid[1]
 
     @property
     def bins(self) -> slice:

@@ -80,7 +80,7 @@ def test_samples_follow_the_recorded_probabilities(spec: SimulatorSpec, observat
     policy = OpenVLA().build(spec, seed=0)
     rows = {name: np.repeat(one, 600, 0) for name, one in observations(1).items()}
     seeds = np.arange(600, dtype=np.uint64)
-    decided = policy.act(rows, seeds=seeds, temperature=np.full(600, 0.2, np.float32))
+    decided = policy.act(rows, seeds=seeds, temperature=np.full(600, 0.05, np.float32))
     tokens, log_prob = decided["tokens"][:, 0, 0], decided["log_prob"][:, 0, 0]
     likeliest = tokens == tokens[log_prob.argmax()]
     expected = float(np.exp(log_prob.max()))
@@ -182,3 +182,12 @@ def test_options_are_imported_without_torch() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "False"
+
+
+def test_neighbouring_bins_begin_alike(spec: SimulatorSpec) -> None:
+    network = OpenVLA().build(spec, seed=0).module
+    rows = network.language_model.lm_head.weight[network.architecture.bins].detach()
+    near = torch.cosine_similarity(rows[:-1], rows[1:]).mean()
+    far = torch.cosine_similarity(rows[:-128], rows[128:]).mean()
+    assert near > 0.95
+    assert far < 0.8

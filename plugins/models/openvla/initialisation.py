@@ -1,0 +1,79 @@
+"""First weights of a network that learns from nothing, which the published ones do not tell.
+
+A small network that must find a named object in an image stays long at the loss of a blind
+guess. Two priors shorten that several times: positions that begin as waves over the image, and
+neighbouring action bins that begin with similar weights, so that what moves one moves the next.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from rlvla.plugins.models.openvla.presets import BINS
+
+if TYPE_CHECKING:
+    from rlvla.plugins.models.openvla.network import Network
+
+WAVES = 16
+"""Cosines that the weights of the action bins are mixed from."""
+
+
+@torch.no_grad()
+def initialise(network: Network) -> None:
+    """Set all weights but the value head's, from torch's generator."""
+    backbone, language, projector = (
+        network.vision_backbone,
+        network.language_model,
+        network.projector,
+    )
+    for part in (backbone, language, projector):
+        _spread(part)
+    for layer in (projector.fc2, projector.fc3):
+        # Makes up for what the GELU before it takes away.
+        layer.weight.mul_(1.5)
+    language.lm_head.weight.mul_(0.2)
+    embedding = language.model.embed_tokens.weight
+    nn.init.normal_(embedding, std=0.5)
+    for rows in (language.lm_head.weight, embedding):
+        rows[network.architecture.bins] = _smooth_bins(rows.shape[1]) * rows.std()
+    for tower in (backbone.featurizer, backbone.fused_featurizer):
+        tower.pos_embed[0] = _waves(*network.architecture.grid, tower.pos_embed.shape[-1])
+    nn.init.normal_(backbone.featurizer.cls_token, std=0.02)
+    nn.init.normal_(backbone.featurizer.reg_token, std=0.02)
+
+
+def _spread(part: nn.Module) -> None:
+    """Give linear layers outputs as large as their inputs."""
+    for module in part.modules():
+        if not isinstance(module, nn.Linear):
+            continue
+        nn.init.normal_(module.weight, std=1 / math.sqrt(module.in_features))
+        for name, parameter in module.named_parameters():
+            if name == "bias":
+                nn.init.zeros_(parameter)
+
+
+def _smooth_bins(width: int) -> Tensor:
+    """Return weights [256, width] of deviation 1 that change slowly from bin to bin."""
+    place = (torch.arange(BINS) + 0.5) / BINS
+    order = torch.arange(WAVES)
+    waves = torch.cos(math.pi * order * place[:, None]) / (1 + order)
+    return waves / waves.square().sum(1).mean().sqrt() @ torch.randn(WAVES, width)
+
+
+def _waves(rows: int, columns: int, width: int) -> Tensor:
+    """Return positions [rows * columns, width]: half of the channels say row, half column."""
+    row = _line(rows, width // 2)[:, None].expand(-1, columns, -1)
+    column = _line(columns, width - width // 2)[None].expand(rows, -1, -1)
+    return torch.cat([row, column], -1).flatten(0, 1)
+
+
+def _line(count: int, width: int) -> Tensor:
+    """Return sines and cosines [count, width] of rising frequency along a line."""
+    place = (torch.arange(count) + 0.5) / count
+    angle = math.pi / 2 * place[:, None] * torch.arange(1, (width + 1) // 2 + 1)
+    return 0.7 * torch.cat([angle.sin(), angle.cos()], 1)[:, :width]
