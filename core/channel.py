@@ -45,7 +45,7 @@ class Channel(Generic[T]):
             if self.closed:
                 raise ClosedError
             self._items.append(item)
-            self._not_empty.notify()
+            self._not_empty.notify_all()
 
     async def receive(self) -> T:
         """Pop the oldest item, waiting for one."""
@@ -54,7 +54,7 @@ class Channel(Generic[T]):
             if not self._items:
                 raise ClosedError
             item = self._items.popleft()
-            self._not_full.notify()
+            self._not_full.notify_all()
             return item
 
     async def close(self) -> None:

@@ -83,6 +83,7 @@ class Evaluator:
                 except LaneLostError as lost:
                     losses += 1
                     lane.leave()
+                    frames.get(ordinal, []).clear()
                     await be_patient(losses, lost)
 
     async def _play(self, lane: Lane, ordinal: int, frames: Frames | None) -> tuple[str, bool, int]:

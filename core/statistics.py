@@ -42,10 +42,9 @@ class Statistics:
         self._batch = np.zeros(3)
         if count == 0:
             return
-        keep = DECAY if self.known else 0.0
-        self._weight = keep * self._weight + 1 - keep
-        self._first = keep * self._first + (1 - keep) * first / count
-        self._second = keep * self._second + (1 - keep) * second / count
+        self._weight = DECAY * self._weight + 1 - DECAY
+        self._first = DECAY * self._first + (1 - DECAY) * first / count
+        self._second = DECAY * self._second + (1 - DECAY) * second / count
 
     def moments(self) -> tuple[float, float]:
         """Return mean and standard deviation."""

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 class Streamer:
     """Finished segments in, the next part of the present batch out.
 
-    The oldest version goes first. A place in the batch is kept for every segment that would be
-    too old for the next batch, also while it is still being rolled out: the trainer waits for it
-    rather than drop it. Admission guarantees that these places suffice, so with both rules
-    nothing admitted is ever dropped for its age.
+    The oldest version goes first. While older segments are still being rolled out, a younger one
+    is taken only if the places up to the last batch that they may join still hold all of them:
+    the trainer waits for them rather than drop them. Admission guarantees that these places
+    suffice, so with both rules nothing admitted is ever dropped for its age.
     """
 
-    def __init__(self, *, max_staleness: int) -> None:
+    def __init__(self, *, batch_size: int, max_staleness: int) -> None:
+        self.batch_size = batch_size
         self.max_staleness = max_staleness
         self._open: dict[int, tuple[int, int]] = {}
         self._done: list[Segment] = []
@@ -70,15 +71,23 @@ class Streamer:
         return rest
 
     def _fitting(self, version: int, room: int) -> list[Segment]:
-        last_chance = version - self.max_staleness
-        kept = sum(size for first, size in self._open.values() if first <= last_chance)
         taken: list[Segment] = []
         for segment in self._done:
-            if len(segment) > room - kept:
+            if len(segment) > room - self._kept(version, min(segment.versions)):
                 break
             taken.append(segment)
             room -= len(segment)
         return taken
+
+    def _kept(self, version: int, younger: int) -> int:
+        """Places of the present batch that segments older than `younger` cannot do without."""
+        kept = owed = 0
+        for first, decisions in sorted(self._open.values()):
+            if first < younger:
+                owed += decisions
+                later_batches = first + self.max_staleness - version
+                kept = max(kept, owed - later_batches * self.batch_size)
+        return kept
 
     async def _notify(self) -> None:
         async with self._changed:

@@ -32,7 +32,6 @@ class Weights:
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], buffer: mmap | bytearray) -> None:
         size = weights_bytes(shapes) // BANKS
         self._banks = [_Bank(shapes, buffer, bank * size) for bank in range(BANKS)]
-        self._next = 0
 
     @property
     def version(self) -> int:
@@ -40,9 +39,8 @@ class Weights:
         return max(bank.version for bank in self._banks)
 
     def publish(self, version: int, tensors: Mapping[str, NDArray[np.float32]]) -> None:
-        """Write `version` over the older bank."""
-        self._banks[self._next].write(version, tensors)
-        self._next = 1 - self._next
+        """Write `version` over the older bank, or over one that a writer left unfinished."""
+        min(self._banks, key=lambda one: one.version).write(version, tensors)
 
     def fetch(self) -> tuple[int, dict[str, NDArray[np.float32]]]:
         """Return the newest version and copies of its tensors; one must have been published."""

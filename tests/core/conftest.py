@@ -1,0 +1,351 @@
+"""A loop whose time leaps, and small workers with random paces that a run can be made of."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import selectors
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import pytest
+
+from rlvla.core.admission import Admission
+from rlvla.core.batcher import Batcher
+from rlvla.core.errors import LaneLostError
+from rlvla.core.lane import Lane
+from rlvla.core.learner import Learner
+from rlvla.core.ledger import Ledger
+from rlvla.core.metrics import Metrics
+from rlvla.core.progress import Progress
+from rlvla.core.rollout import Rollout
+from rlvla.core.settings import Asynchrony, Budget, Phase
+from rlvla.core.slots import FreeSlots
+from rlvla.core.starts import Starts
+from rlvla.core.streamer import Streamer
+from rlvla.core.types import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from typing import Any
+
+    from rlvla.core.interfaces import Algorithm, Batching
+    from rlvla.core.types import Request, Segment, Start
+
+T = TypeVar("T")
+
+
+class DeadlockError(Exception):
+    """Everybody waits and no timer is set."""
+
+
+class LeapingSelector(selectors.SelectSelector):
+    """Waits in virtual time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise DeadlockError
+        self.now += timeout
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop that leaps to its next timer, so that a test is quick and repeatable."""
+
+    def __init__(self) -> None:
+        self._leaping = LeapingSelector()
+        super().__init__(self._leaping)
+
+    def time(self) -> float:
+        return self._leaping.now
+
+
+def run_virtually(main: Coroutine[Any, Any, T]) -> T:
+    """Run `main` in virtual time; raise `DeadlockError` where a real loop would hang."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
+
+
+@pytest.fixture(scope="session")
+def virtually() -> Callable[[Coroutine[Any, Any, object]], object]:
+    return run_virtually
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """Serve whatever waits, at most `limit` requests."""
+
+    limit: int = 1000
+
+    def take(self, waiting: int, active: int, waited_ms: float) -> int:
+        del active, waited_ms
+        return min(waiting, self.limit)
+
+    def patience_ms(self, waited_ms: float) -> float | None:
+        del waited_ms
+        return None
+
+
+@dataclass
+class Rows:
+    """What lies in each slot, and a check that everybody finds there what he expects."""
+
+    observation: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
+    """Slot to lane and ordinal of the observation in that lane."""
+    version: dict[int, int] = field(default_factory=dict[int, int])
+    """Slot to the version that decided."""
+    used: set[int] = field(default_factory=set[int])
+    """Slots whose decision was executed."""
+
+    def observe(self, slot: int, lane: int, ordinal: int) -> None:
+        self.observation[slot] = (lane, ordinal)
+        self.version.pop(slot, None)
+        self.used.discard(slot)
+
+
+@dataclass
+class PacedShard:
+    """Lanes that take random times and now and then lose their episode or end it."""
+
+    lanes: Sequence[int]
+    rows: Rows
+    random: random.Random
+    pace: Mapping[int, float]
+    """Lane to its mean seconds per call."""
+    loss: float = 0.0
+    """Probability that a call loses the episode."""
+    end: float = 0.2
+    """Probability that a step ends the episode."""
+    starts: list[Start] = field(default_factory=list["Start"])
+    _seen: dict[int, int] = field(default_factory=dict[int, int])
+
+    async def reset(self, lane: int, start: Start, *, into: int) -> None:
+        await self._work(lane)
+        self.starts.append(start)
+        self._show(lane, into)
+
+    async def step(self, lane: int, slot: int, *, into: int) -> Outcome:
+        assert slot in self.rows.version, "the decision must be there"
+        return await self.demonstrate(lane, slot, into=into)
+
+    async def demonstrate(self, lane: int, slot: int, *, into: int) -> Outcome:
+        assert self.rows.observation[slot] == (lane, self._seen[lane])
+        await self._work(lane)
+        self.rows.used.add(slot)
+        self._show(lane, into)
+        draw = self.random.random() / max(self.end, 1e-9)
+        return Outcome(1.0, 2, terminated=draw < 0.5, truncated=0.5 <= draw < 1, success=draw < 0.5)
+
+    def _show(self, lane: int, into: int) -> None:
+        self._seen[lane] = self._seen.get(lane, -1) + 1
+        self.rows.observe(into, lane, self._seen[lane])
+
+    async def _work(self, lane: int) -> None:
+        await asyncio.sleep(self.random.expovariate(1 / self.pace[lane]))
+        if self.random.random() < self.loss:
+            raise LaneLostError(lane, "crash", "its simulator worker was killed")
+
+
+@dataclass
+class PacedTrainer:
+    """Counts and checks what it gets; publishes in the middle of its step."""
+
+    rows: Rows
+    random: random.Random
+    pace: float
+    batch_size: int
+    max_staleness: int
+    published: int = 0
+    got: int = 0
+    stored: list[Segment] = field(default_factory=list["Segment"])
+    staleness: list[int] = field(default_factory=list[int])
+    calls: list[int] = field(default_factory=list[int])
+    """Decisions of each call of `accumulate` since the last step."""
+
+    async def accumulate(self, segments: Sequence[Segment]) -> None:
+        await self._work()
+        for segment in segments:
+            self._check(segment)
+        self.calls.append(sum(map(len, segments)))
+        self.got += self.calls[-1]
+
+    async def store(self, segments: Sequence[Segment]) -> None:
+        await self._work()
+        self.stored += segments
+
+    async def step(self, version: int) -> Mapping[str, float]:
+        assert self.got in (0, self.batch_size)
+        assert version == self.published + 1
+        await self._work()
+        self.published = version
+        await self._work()
+        self.got = 0
+        return {"loss": float(version)}
+
+    async def publish(self, version: int) -> None:
+        self.published = version
+
+    async def save(self, directory: str) -> None:
+        raise NotImplementedError(directory)
+
+    async def load(self, directory: str, version: int) -> None:
+        raise NotImplementedError(directory, version)
+
+    async def _work(self) -> None:
+        await asyncio.sleep(self.random.expovariate(1 / self.pace))
+
+    def _check(self, segment: Segment) -> None:
+        """The rows are still those of the segment, in time order, and young enough."""
+        seen = [self.rows.observation[slot] for slot in segment.slots]
+        assert seen == sorted(seen)
+        assert {lane for lane, _ in seen} == {segment.lane}
+        assert self.rows.used.issuperset(segment.slots)
+        assert tuple(self.rows.version[slot] for slot in segment.slots) == segment.versions
+        ages = [self.published - version for version in segment.versions]
+        assert min(ages) >= 0
+        assert max(ages) <= self.max_staleness, f"{segment} at version {self.published}"
+        self.staleness += ages
+        for slot, after in zip(segment.slots, segment.bootstrap, strict=True):
+            lane, ordinal = self.rows.observation[slot]
+            assert after < 0 or self.rows.observation[after] == (lane, ordinal + 1)
+
+
+@dataclass
+class PacedGenerator:
+    """Decides with any version between the one asked for and the newest published."""
+
+    rows: Rows
+    random: random.Random
+    trainer: PacedTrainer
+    pace: float
+    batches: list[list[Request]] = field(default_factory=list["list[Request]"])
+
+    async def act(self, requests: Sequence[Request], *, version: int) -> int:
+        made = self.random.randint(version, self.trainer.published)
+        await asyncio.sleep(self.random.expovariate(1 / self.pace))
+        for request in requests:
+            assert request.slot in self.rows.observation
+            assert request.slot not in self.rows.version, "one decision for each observation"
+            self.rows.version[request.slot] = made
+        self.batches.append(list(requests))
+        return made
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the learner asks of an algorithm."""
+
+    batch_size: int
+    demonstrations: int = 0
+
+
+@dataclass(kw_only=True)
+class World:
+    """A run of the real rooms over paced workers; make it inside a running loop."""
+
+    seed: int = 0
+    lanes: int = 4
+    batch_size: int = 8
+    length: int = 4
+    max_staleness: int = 1
+    stream: bool = True
+    loss: float = 0.0
+    end: float = 0.2
+    demonstrations: int = 0
+    slots: int = 4000
+    version: int = 0
+    rule: Batching = field(default_factory=Greedy)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.rows = Rows()
+        pace = {lane: self.random.choice((0.01, 0.1, 1.0, 100.0)) for lane in range(self.lanes)}
+        self.shard = PacedShard(
+            range(self.lanes), self.rows, self.random, pace, self.loss, self.end
+        )
+        self.trainer = PacedTrainer(
+            self.rows,
+            self.random,
+            self.random.choice((0.01, 1.0)),
+            self.batch_size,
+            self.max_staleness,
+            self.version,
+        )
+        self.generator = PacedGenerator(self.rows, self.random, self.trainer, 0.05)
+        self.metrics = Metrics(1)
+        self.ledger = Ledger()
+        self.free = FreeSlots(self.slots)
+        self.starts = Starts(("reach", "push"), seed=self.seed)
+        self.progress = Progress(version=self.version)
+        self.batcher = Batcher(self.rule, self.generator, self.metrics)
+        self.batcher.version = self.version
+        self._admit()
+        watch = self.metrics.simulators[0]
+        self.crew = [
+            Lane(number, self.shard, self.batcher, self.free, watch) for number in range(self.lanes)
+        ]
+
+    def _admit(self) -> None:
+        self.admission = Admission(
+            batch_size=self.batch_size, max_staleness=self.max_staleness, version=self.version
+        )
+        self.streamer = Streamer(batch_size=self.batch_size, max_staleness=self.max_staleness)
+
+    def rollout(self) -> Rollout:
+        return Rollout(
+            batcher=self.batcher,
+            admission=self.admission,
+            streamer=self.streamer,
+            ledger=self.ledger,
+            free=self.free,
+            starts=self.starts,
+            metrics=self.metrics,
+            length=self.length,
+            temperature=1.0,
+            seed=self.seed,
+        )
+
+    def learner(self) -> Learner:
+        plan = cast("Algorithm", Plan(self.batch_size, self.demonstrations))
+        return Learner(
+            phase=Phase("plan", plan, Budget(updates=1)),
+            asynchrony=Asynchrony(
+                stream=self.stream, max_staleness=self.max_staleness, segment=self.length
+            ),
+            progress=self.progress,
+            trainer=self.trainer,
+            batcher=self.batcher,
+            admission=self.admission,
+            streamer=self.streamer,
+            ledger=self.ledger,
+            free=self.free,
+            metrics=self.metrics,
+        )
+
+    async def train(self, updates: int, after: Callable[[], None] = lambda: None) -> None:
+        """Make `updates` updates, calling `after` after each, and let every lane end."""
+        rollout, learner = self.rollout(), self.learner()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.batcher.run())
+            lanes = [group.create_task(rollout.run(lane)) for lane in self.crew]
+            for _ in range(updates):
+                await learner.update()
+                after()
+            await self.admission.close()
+            await asyncio.wait(lanes)
+            self.batcher.close()
+
+    def held(self) -> list[int]:
+        """The slots that lanes and segments nobody took still hold, as often as they are held."""
+        left = self.streamer.drain()
+        rows = [slot for segment in left for slot in (*segment.slots, *segment.bootstrap)]
+        return [slot for slot in (*rows, *(lane.slot for lane in self.crew)) if slot >= 0]
+
+
+@pytest.fixture(scope="session")
+def worlds() -> type[World]:
+    return World

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from rlvla.core.batcher import Batcher, Lockstep
+from rlvla.core.channel import ClosedError
+from rlvla.core.clock import now
+from rlvla.core.metrics import Metrics
+from rlvla.core.types import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rlvla.core.interfaces import Batching
+
+
+@dataclass
+class Slow:
+    """A generator that takes a second for a batch, and fails when told to."""
+
+    fails: bool = False
+    batches: list[tuple[float, list[int]]] = field(default_factory=list[tuple[float, list[int]]])
+    """When each batch began, and its slots."""
+
+    async def act(self, requests: Sequence[Request], *, version: int) -> int:
+        self.batches.append((now(), [request.slot for request in requests]))
+        await asyncio.sleep(1)
+        if self.fails:
+            raise RuntimeError("out of memory")
+        return version
+
+
+@dataclass
+class Full:
+    """Serve `size` requests, or fewer after `wait_ms`; records for how long it saw them wait."""
+
+    size: int
+    wait_ms: float
+    seen: list[float] = field(default_factory=list[float])
+
+    def take(self, waiting: int, active: int, waited_ms: float) -> int:
+        del active
+        self.seen.append(waited_ms)
+        if waiting >= self.size:
+            return self.size
+        return waiting if waited_ms >= self.wait_ms - 1e-6 else 0
+
+    def patience_ms(self, waited_ms: float) -> float | None:
+        return max(self.wait_ms - waited_ms, 0.0)
+
+
+def _batcher(rule: Batching, generator: Slow) -> Batcher:
+    return Batcher(rule, generator, Metrics(1))
+
+
+def _request(slot: int) -> Request:
+    return Request(slot, 0, 1.0)
+
+
+def test_requests_are_served_once_in_the_order_of_arrival(virtually: Callable[..., object]) -> None:
+    async def main(seed: int) -> None:
+        dice = random.Random(seed)
+        generator, arrived = Slow(), list[int]()
+        size, wait_ms = dice.randint(1, 5), dice.choice((0.0, 10.0, 1500.0))
+        batcher = _batcher(Full(size, wait_ms), generator)
+        batcher.version = 3
+
+        async def ask(slot: int) -> None:
+            await asyncio.sleep(dice.random() * 10)
+            arrived.append(slot)
+            assert await batcher.decide(_request(slot)) == 3
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(batcher.run())
+            async with asyncio.TaskGroup() as lanes:
+                for slot in range(20):
+                    lanes.create_task(ask(slot))
+            batcher.close()
+        served = [slots for _, slots in generator.batches]
+        assert [slot for slots in served for slot in slots] == arrived
+        assert max(map(len, served)) <= size
+
+    for seed in range(40):
+        virtually(main(seed))
+
+
+def test_the_clock_of_a_batch_starts_with_its_first_request(
+    virtually: Callable[..., object],
+) -> None:
+    async def main() -> None:
+        generator, rule = Slow(), Full(3, 500.0)
+        batcher = _batcher(rule, generator)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(batcher.run())
+            await asyncio.sleep(5)
+            lanes = [group.create_task(batcher.decide(_request(0)))]
+            await asyncio.sleep(0.4)
+            lanes.append(group.create_task(batcher.decide(_request(1))))
+            await asyncio.wait(lanes)
+            batcher.close()
+        ((began, slots),) = generator.batches
+        assert slots == [0, 1]
+        np.testing.assert_allclose(began, 5.5)
+        np.testing.assert_allclose(max(rule.seen), 500)
+
+    virtually(main())
+
+
+def test_a_request_that_waits_for_the_generator_has_its_clock_running(
+    virtually: Callable[..., object],
+) -> None:
+    async def main() -> None:
+        generator = Slow()
+        batcher = _batcher(Full(2, 500.0), generator)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(batcher.run())
+            lanes = [group.create_task(batcher.decide(_request(slot))) for slot in range(3)]
+            await asyncio.wait(lanes)
+            batcher.close()
+        assert [slots for _, slots in generator.batches] == [[0, 1], [2]]
+        np.testing.assert_allclose([began for began, _ in generator.batches], [0, 1])
+
+    virtually(main())
+
+
+def test_lockstep_waits_for_every_active_lane_and_not_for_one_that_leaves(
+    virtually: Callable[..., object],
+) -> None:
+    async def main() -> None:
+        generator = Slow()
+        batcher = _batcher(Lockstep(), generator)
+
+        async def lane(slot: int) -> None:
+            batcher.join()
+            try:
+                for _ in range(slot):
+                    await asyncio.sleep(slot)
+                    await batcher.decide(_request(slot))
+            finally:
+                batcher.leave()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(batcher.run())
+            await asyncio.wait([group.create_task(lane(slot)) for slot in (1, 2, 3)])
+            batcher.close()
+        assert [slots for _, slots in generator.batches] == [[1, 2, 3], [2, 3], [3]]
+        np.testing.assert_allclose([began for began, _ in generator.batches], [3, 7, 11])
+
+    virtually(main())
+
+
+def test_the_close_resolves_everybody_who_waits(virtually: Callable[..., object]) -> None:
+    async def main() -> None:
+        generator = Slow()
+        batcher = _batcher(Full(2, 1e9), generator)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(batcher.run())
+            served = [asyncio.create_task(batcher.decide(_request(slot))) for slot in (0, 1)]
+            await asyncio.sleep(0.5)
+            late = [asyncio.create_task(batcher.decide(_request(slot))) for slot in (2, 3, 4)]
+            await asyncio.sleep(0)
+            late[0].cancel()
+            batcher.close()
+            batcher.close()
+        assert await asyncio.gather(*served) == [0, 0], "the present batch still comes back"
+        ends = await asyncio.gather(*late, return_exceptions=True)
+        assert [type(end) for end in ends] == [asyncio.CancelledError, ClosedError, ClosedError]
+        with pytest.raises(ClosedError):
+            await batcher.decide(_request(5))
+
+    virtually(main())
+
+
+def test_a_failing_generator_fails_the_run_and_leaves_no_lane_waiting(
+    virtually: Callable[..., object],
+) -> None:
+    async def main() -> None:
+        batcher = _batcher(Full(2, 0.0), Slow(fails=True))
+        lanes: list[asyncio.Task[int]] = []
+        with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match=r"^out of memory$")):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(batcher.run())
+                lanes += [group.create_task(batcher.decide(_request(slot))) for slot in range(5)]
+        assert [lane.cancelled() for lane in lanes] == [True] * 5
+
+    virtually(main())
+
+
+def test_a_lane_that_was_cancelled_neither_counts_nor_holds_up_the_others(
+    virtually: Callable[..., object],
+) -> None:
+    async def main() -> None:
+        generator = Slow()
+        batcher = _batcher(Full(2, 1e9), generator)
+        gone = asyncio.create_task(batcher.decide(_request(0)))
+        await asyncio.sleep(0)
+        gone.cancel()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(batcher.run())
+            lanes = [group.create_task(batcher.decide(_request(1)))]
+            await asyncio.sleep(1)
+            assert generator.batches == []
+            lanes.append(group.create_task(batcher.decide(_request(2))))
+            await asyncio.sleep(0.5)
+            lanes.pop(0).cancel()
+            await asyncio.wait(lanes)
+            batcher.close()
+        assert [slots for _, slots in generator.batches] == [[1, 2]]
+
+    virtually(main())
