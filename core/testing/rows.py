@@ -33,9 +33,12 @@ def observations(spec: SimulatorSpec, *, rows: int) -> dict[str, Array]:
 
 def decide(policy: Policy, seen: Arrays, *, seed: int = 0, temperature: float = 1.0) -> Arrays:
     """Let the policy act on rows, row i with the sampling seed `seed + i`."""
+    import torch
+
     rows = len(seen["proprio"])
     seeds = np.arange(seed, seed + rows, dtype=np.uint64)
-    return policy.act(seen, seeds=seeds, temperature=np.full(rows, temperature, np.float32))
+    with torch.no_grad():  # as the generator does
+        return policy.act(seen, seeds=seeds, temperature=np.full(rows, temperature, np.float32))
 
 
 def results(decisions: Arrays) -> dict[str, Array]:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from rlvla.core.interfaces import ExpertSimulator, Simulator
     from rlvla.core.types import Array, Observation, StepResult
 
-CHUNK = 3
-
 
 def check_simulator(simulator: Simulator, *, episodes: int = 2) -> None:
     """Check a simulator that is not started yet; it is started and closed.
@@ -121,8 +119,7 @@ def _check_episode(simulator: Simulator, start: Start) -> None:
     )
     _, paid_in_chunks = _play(other, start, _chunks(actions))
     expect(
-        f"task {start.task!r}: the same actions must pay the same in chunks of {CHUNK} "
-        "as one by one",
+        f"task {start.task!r}: the same actions must pay the same in chunks as one by one",
         holds=len(paid) == len(paid_in_chunks) and np.allclose(paid, paid_in_chunks, atol=1e-6),
     )
 
@@ -151,9 +148,10 @@ def _disturbed(chunks: Iterable[Array], other: Lane, start: Start) -> Iterator[A
 
 
 def _chunks(actions: Array) -> Iterator[Array]:
-    for first in range(0, len(actions), CHUNK):
-        chunk = actions[first : first + CHUNK]
-        yield np.concatenate([chunk, np.repeat(chunk[-1:], CHUNK - len(chunk), axis=0)])
+    """Cut actions in two chunks; the second has room for more than the time limit leaves."""
+    size = len(actions) // 2 + 1
+    yield actions[:size]
+    yield np.concatenate([actions[size:], actions[: 2 * size - len(actions)]])
 
 
 def _check_expert(simulator: ExpertSimulator, start: Start) -> None:

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pytest
+from toys.line import Line
+
+from rlvla.core.testing import ConformanceError, check_simulator
+from rlvla.plugins.simulators.tabletop import Tabletop
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rlvla.core.interfaces import Simulator
+    from rlvla.core.types import Observation, SimulatorSpec, Start, StepResult
+
+Fault = Literal[
+    "no_task", "bounds", "extra_camera", "dtype", "nan", "endless", "after_end", "gap", "paid",
+    "leak", "chunk", "expert_shape", "expert_bounds",
+]  # fmt: skip
+
+
+@dataclass
+class Faulty:
+    """The line, except for one broken rule."""
+
+    fault: Fault
+    lanes: int = 2
+
+    def __post_init__(self) -> None:
+        self._line = Line()
+        self._noise = 0.0
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return () if self.fault == "no_task" else self._line.tasks
+
+    @property
+    def spec(self) -> SimulatorSpec:
+        spec = self._line.spec
+        return replace(spec, action_low=(2.0,)) if self.fault == "bounds" else spec
+
+    def start(self, lanes: int) -> None:
+        self._line.start(lanes)
+
+    def reset(self, lane: int, start: Start) -> Observation:
+        self._noise += self.fault == "leak"
+        seen = self._line.reset(lane, start)
+        if self.fault == "extra_camera":
+            seen = replace(seen, images={"side": np.zeros((8, 8, 3), np.uint8)})
+        if self.fault == "dtype":
+            seen = replace(seen, proprio=seen.proprio.astype(np.float64))  # type: ignore[arg-type]  # the fault
+        if self.fault == "nan":
+            seen = replace(seen, proprio=np.full(1, np.nan, np.float32))
+        return replace(seen, privileged=seen.privileged + np.float32(self._noise))
+
+    def step(self, lane: int, actions: NDArray[np.float32]) -> StepResult:
+        result = self._line.step(lane, actions)
+        over = result.terminated | result.truncated
+        if self.fault == "endless":
+            return replace(result, terminated=over & False, truncated=over & False)
+        if self.fault == "after_end":
+            return replace(result, terminated=over | ~over)
+        if self.fault == "gap":
+            return replace(result, valid=result.valid & False)
+        if self.fault == "paid":
+            return replace(result, reward=np.where(result.valid, 0, 1).astype(np.float32))
+        if self.fault == "chunk":
+            return replace(result, reward=result.reward + np.float32(len(actions)) * result.valid)
+        return result
+
+    def expert(self, lane: int) -> NDArray[np.float32]:
+        action = self._line.expert(lane)
+        if self.fault == "expert_shape":
+            return action[None]
+        return action * 9 if self.fault == "expert_bounds" else action
+
+    def close(self) -> None:
+        self._line.close()
+
+
+@pytest.mark.parametrize(
+    "simulator",
+    [Line(), Line(cameras=1), Tabletop(size=16), Tabletop(task=["push", "pick_place"], size=16)],
+)
+def test_built_in_simulators_conform(simulator: Simulator) -> None:
+    check_simulator(simulator, episodes=1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("no_task", "tasks must name each task once"),
+        ("bounds", "action_low must be below action_high"),
+        ("extra_camera", "the observation after reset must hold instruction, privileged, proprio"),
+        ("dtype", r"'proprio' of the observation after reset must be float32 \[1\], it is float64"),
+        ("nan", "'proprio' of the observation after reset must be finite"),
+        ("endless", "an episode must end within max_steps, 6 actions"),
+        ("after_end", "must be terminated or truncated only if it is the last that was executed"),
+        ("gap", "valid must be true for the first actions of a chunk, at least one"),
+        ("paid", "actions that were not executed must pay 0"),
+        ("leak", "equal starts and actions must show the same"),
+        ("chunk", "the same actions must pay the same in chunks"),
+        ("expert_shape", r"the expert's action must be float32 \[1\], it is float32 \[1, 1\]"),
+        ("expert_bounds", "the expert's action must be within the bounds"),
+    ],
+)
+def test_a_broken_simulator_is_told_in_a_sentence(fault: Fault, told: str) -> None:
+    with pytest.raises(ConformanceError, match=told):
+        check_simulator(Faulty(fault), episodes=3)
