@@ -155,6 +155,27 @@ def test_lockstep_waits_for_every_active_lane_and_not_for_one_that_leaves(
     virtually(main())
 
 
+def test_a_lane_that_leaves_completes_the_batch_of_those_who_wait(
+    virtually: Callable[..., object],
+) -> None:
+    async def main() -> None:
+        generator = Slow()
+        batcher = _batcher(Lockstep(), generator)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(batcher.run())
+            batcher.join()
+            batcher.join()
+            waiting = group.create_task(batcher.decide(_request(0)))
+            await asyncio.sleep(5)
+            assert generator.batches == []
+            batcher.leave()
+            await waiting
+            batcher.close()
+        assert generator.batches == [(5.0, [0])]
+
+    virtually(main())
+
+
 def test_the_close_resolves_everybody_who_waits(virtually: Callable[..., object]) -> None:
     async def main() -> None:
         generator = Slow()

@@ -118,3 +118,19 @@ def test_a_receiver_cancelled_as_it_is_woken_passes_the_item_on(
         assert await second == 7
 
     virtually(main())
+
+
+def test_a_sender_cancelled_as_it_is_woken_leaves_its_room_to_the_next(
+    virtually: Callable[..., object],
+) -> None:
+    async def main() -> None:
+        channel: Channel[int] = Channel(1)
+        await channel.send(0)
+        first, second = (asyncio.create_task(channel.send(n)) for n in (1, 2))
+        await asyncio.sleep(0)
+        assert await channel.receive() == 0
+        first.cancel()
+        await second
+        assert await channel.receive() == 2
+
+    virtually(main())

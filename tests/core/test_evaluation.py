@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from rlvla.core.batcher import Lockstep
 from rlvla.core.errors import PluginError
 from rlvla.core.evaluation import Evaluation, Evaluator
 from rlvla.core.slots import Layout, Slots
@@ -97,14 +98,26 @@ def test_a_video_shows_every_observation_of_one_whole_episode(
 ) -> None:
     async def main() -> None:
         world = worlds(seed=5, lanes=2, loss=loss, end=0.3)
-        evaluation = await _evaluate(world, 3, videos=4)
-        assert len(evaluation.videos) == 4
+        evaluation = await _evaluate(world, 3, videos=6)
+        assert len(evaluation.videos) == 6
+        decisions = evaluation.tally.mean_steps * 6 / 2
+        assert sum(map(len, evaluation.videos.values())) == decisions + 6, "no lost attempt shows"
         for number, (name, frames) in enumerate(evaluation.videos.items()):
             assert name in (f"{number}-success", f"{number}-failure")
             shown = [int(frame[0, 0, 0]) for frame in frames]
             assert frames[0].shape == (1, 1, 3)
             assert len(shown) >= 2
             assert shown == list(range(shown[0], shown[0] + len(shown)))
+
+    virtually(main())
+
+
+def test_lanes_without_an_episode_do_not_hold_up_those_in_lockstep(
+    virtually: Callable[..., object], worlds: type[World]
+) -> None:
+    async def main() -> None:
+        world = worlds(seed=3, lanes=5, loss=0.05, rule=Lockstep())
+        assert (await _evaluate(world, 6)).tally.episodes == 12
 
     virtually(main())
 

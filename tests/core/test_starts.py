@@ -45,3 +45,9 @@ def test_the_noise_of_neighbours_differs_in_half_of_the_bits() -> None:
         for episode in range(1000)
     ]
     assert 24 < sum(bits) / len(bits) < 40
+
+
+def test_the_noise_is_the_same_in_every_version_of_the_package() -> None:
+    """A run that is resumed goes on with the noise that it began with."""
+    assert noise_seed(1, 2, 3) == 0x4B50083CB3E35BC3
+    assert noise_seed(1 << 40, 5, 7) == 0x4BAE774D8FB793E9

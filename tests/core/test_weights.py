@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SHAPES = {"head": (64, 33), "bias": (7,), "scale": (), "tail": (128, 16)}
+SHAPES: dict[str, tuple[int, ...]] = {
+    "scale": (),
+    "bias": (7,),
+    **{f"layer{n}": (16, 33) for n in range(12)},
+}
 
 WRITER = f"""
 import sys
@@ -31,8 +35,7 @@ shapes = {SHAPES!r}
 weights = Weights(shapes, map_shared(int(sys.argv[1])))
 version = max(int(sys.argv[2]), 0)
 while True:
-    tensors = {{name: np.full(shape, version, np.float32) for name, shape in shapes.items()}}
-    weights.publish(version, tensors)
+    weights.publish(version, dict.fromkeys(shapes, np.full((), version, np.float32)))
     version += 1
 """
 
@@ -122,13 +125,13 @@ def test_a_reader_beside_a_publishing_thread_never_mixes_versions_nor_goes_back(
     def publish() -> None:
         version = 1
         while not ended.is_set():
-            publisher.publish(version, _tensors(version))
+            publisher.publish(version, dict.fromkeys(SHAPES, np.full((), version, np.float32)))
             version += 1
 
     thread = threading.Thread(target=publish)
     thread.start()
     try:
-        seen = [_fetch(reader) for _ in range(500)]
+        seen = [_fetch(reader) for _ in range(3000)]
     finally:
         ended.set()
         thread.join()
