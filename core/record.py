@@ -40,9 +40,12 @@ class Record:
         for logger in self._manifest.loggers:
             logger.start(str(self._run_dir), self._manifest.plain)
 
-    def resume(self, checkpoint: Checkpoint) -> Progress:
-        """Return the progress at a checkpoint, and forget what was logged after it."""
-        progress = Progress.from_json(checkpoint.info)
+    def resume(self, checkpoint: Checkpoint | None) -> Progress:
+        """Return the progress at a checkpoint, if any, and forget what was logged after it.
+
+        Comes before `start`, as the loggers append to the history that is left.
+        """
+        progress = Progress() if checkpoint is None else Progress.from_json(checkpoint.info)
         history.truncate(self._run_dir / history.HISTORY, progress.version)
         return progress
 
@@ -55,7 +58,9 @@ class Record:
             **row,
             **self._measured,
         }
-        self._measured = {"log/lost_rows": self._lost_rows} if self._lost_rows else {}
+        self._measured = {}
+        if self._lost_rows:
+            whole["log/lost_rows"] = self._lost_rows
         for logger in self._manifest.loggers:
             try:
                 logger.log(whole)

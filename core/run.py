@@ -89,7 +89,6 @@ def _recorded(
     error: BaseException | None = None
     plugins.hook.start(run_dir=run_dir, manifest=manifest.plain)
     try:
-        record.start()
         yield
     except BaseException as raised:
         error = raised
@@ -121,8 +120,8 @@ class Run:
     async def train(self) -> None:
         """Run what is left of the phases."""
         checkpoint = self._record.checkpoints.newest()
-        if checkpoint is not None:
-            self._progress = self._record.resume(checkpoint)
+        self._progress = self._record.resume(checkpoint)
+        self._record.start()
         try:
             for number in range(self._progress.phase, len(self._manifest.phases)):
                 checkpoint = await self._phase(number, checkpoint)

@@ -165,6 +165,8 @@ class Trainer:
         statistics = {name: one.moments() for name, one in self._statistics.items()}
         statistics["updates"] = (float(self.updates), 0.0)
         loss, metrics = self._algorithm.loss(self._policy, batch, statistics)
+        if not torch.isfinite(loss).all():  # a clipped ratio of NaN has a gradient of zero
+            raise TrainingError(f"the loss of update {self.updates} is not finite")
         torch.autograd.backward(loss.sum() / self._algorithm.batch_size)
         for name, values in {"loss": loss, **metrics}.items():
             self._metrics[name] += values.detach().tolist()

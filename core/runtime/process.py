@@ -90,13 +90,13 @@ class WorkerProcess:
         if not self.alive:
             raise WorkerDiedError("crash", f"{self.name} has ended")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        if not self._pending:
-            self._progress = now()
         self._calls += 1
         self._pending[self._calls] = (future, within)
+        if len(self._pending) == 1:
+            self._progress = now()
+            self._watch()
         with suppress(BrokenPipeError, ConnectionResetError):  # its end will be read in a moment
             wire.send(self._connection, [self._calls, method, values, named])
-        self._watch()
         return await future
 
     def kill(self) -> None:
@@ -127,6 +127,7 @@ class WorkerProcess:
         for line in self._lines.feed(data):
             self._progress = now()
             self._answer(*wire.decode(line))
+            self._watch()
 
     def _answer(self, number: int, kind: str, result: wire.Message) -> None:
         future, _ = self._pending.pop(number)
@@ -139,19 +140,18 @@ class WorkerProcess:
             future.set_exception(AnswerError(kind, result))
 
     def _watch(self) -> None:
-        """Look again when the oldest call should have been answered."""
-        if self._timer is None and self._pending:
+        """Look again when the call that is now the oldest should have been answered."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._pending:
             _, within = next(iter(self._pending.values()))
             due = self._progress + within
-            self._timer = asyncio.get_running_loop().call_at(due, self._look, within)
+            self._timer = asyncio.get_running_loop().call_at(due, self._give_up)
 
-    def _look(self, within: float) -> None:
-        self._timer = None
-        if self._pending and now() - self._progress >= within:
-            self._hung = True
-            self.kill()
-        else:
-            self._watch()
+    def _give_up(self) -> None:
+        self._hung = True
+        self.kill()
 
     def _end(self) -> None:
         """Reap the process and tell everybody who waits. Idempotent."""

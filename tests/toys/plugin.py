@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 TEXT = """
 rlvla: 1
 name: toy
+seed: 4
 simulator: {type: line, lanes: 4}
 model: {type: tiny}
-algorithm: {type: ppo, batch_size: 32, micro_batch_size: 8, lr: 0.1, value_lr: 0.1}
+algorithm: {type: ppo, batch_size: 32, micro_batch_size: 8, lr: 0.3, gamma: 0.8}
 async: {segment: 4}
 schedulers:
   batching: {type: dynamic, max_batch: 6, max_wait_ms: 1}

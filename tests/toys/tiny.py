@@ -21,7 +21,7 @@ class Tiny:
     chunk: int = 1
     """C."""
     fault: str = "none"
-    """`act:N` or `evaluate:N`: the process dies in the N-th call; `act!` raises instead."""
+    """`act:N` or `evaluate:N`: the process dies in the N-th call; `act!`, `build!`: it raises."""
 
     def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
         actions = (self.chunk, spec.action_dim)
@@ -37,4 +37,6 @@ class Tiny:
         from toys.network import Network, TinyPolicy
 
         del spec
+        if self.fault == "build!":
+            raise RuntimeError("the network is broken")
         return TinyPolicy(Network(self.chunk, seed=seed), self.fault)

@@ -1,0 +1,90 @@
+"""The worker objects of a toy job, and decisions made with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlvla.core.memory import SharedMemory
+from rlvla.core.runtime.build import build_generator, build_shard, build_trainer, layout_of
+from rlvla.core.slots import Slots
+from rlvla.core.types import Request, Segment, Start
+from rlvla.core.workers import Job
+from rlvla.plugins.algorithms.ppo import PPO
+from toys.line import Line
+from toys.tiny import Tiny
+
+if TYPE_CHECKING:
+    from rlvla.core.interfaces import Algorithm, Model
+
+LANES = 4
+
+
+class Bench:
+    """A shard, a generator and a trainer over the same rows; no row is ever given back."""
+
+    def __init__(
+        self, algorithm: Algorithm | None = None, *, model: Model | None = None, seed: int = 0
+    ) -> None:
+        job = Job(
+            simulator=Line(),
+            model=model or Tiny(),
+            algorithm=algorithm or PPO(batch_size=32, micro_batch_size=8),
+            lanes=[range(LANES)],
+            slots=400,
+            seed=seed,
+        )
+        layout = layout_of(job)
+        self.slots = Slots(layout, job.slots, bytearray(layout.row_bytes * job.slots))
+        weights = SharedMemory(0, "weights")
+        self.trainer = build_trainer(job, self.slots, weights.fd)
+        self.generator = build_generator(job, self.slots, weights.fd)
+        weights.close()
+        self.shard = build_shard(job, 0, self.slots)
+        self.trainer.publish(0)
+        self._used = 0
+        self._starts = 0
+        self._present: dict[int, int] = {}
+
+    def free(self) -> int:
+        """Return a row that nobody used."""
+        self._used += 1
+        return self._used - 1
+
+    def segments(self, count: int, *, length: int = 4, version: int = 0) -> list[Segment]:
+        """Return the next `count` segments, of one lane after the other."""
+        return [self._segment(number % LANES, length, version) for number in range(count)]
+
+    def demonstrations(self, count: int) -> list[Segment]:
+        """Return `count` episodes of the expert."""
+        return [self._demonstration(self._begin(0)) for _ in range(count)]
+
+    def _segment(self, lane: int, length: int, version: int) -> Segment:
+        slots: list[int] = []
+        bootstrap: list[int] = []
+        for _ in range(length):
+            slot = self._present.pop(lane, -1)
+            slot = self._begin(lane) if slot < 0 else slot
+            self.generator.act([Request(slot, 1000 * version + slot, 1.0)], version=version)
+            into = self.free()
+            outcome = self.shard.step(lane, slot, into=into)
+            slots.append(slot)
+            bootstrap.append(into if outcome.truncated else -1)
+            if not outcome.done:
+                self._present[lane] = into
+        bootstrap[-1] = self._present.get(lane, bootstrap[-1])
+        return Segment(lane, tuple(slots), tuple(bootstrap), (version,) * length)
+
+    def _demonstration(self, slot: int) -> Segment:
+        slots = [slot]
+        while True:
+            into = self.free()
+            if self.shard.demonstrate(0, slots[-1], into=into).done:
+                none = (-1,) * len(slots)
+                return Segment(0, tuple(slots), none, none)
+            slots.append(into)
+
+    def _begin(self, lane: int) -> int:
+        into = self.free()
+        self.shard.reset(lane, Start("go", "train", self._starts), into=into)
+        self._starts += 1
+        return into
