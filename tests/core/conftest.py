@@ -1,14 +1,15 @@
-"""A loop whose time leaps, and small workers with random paces that a run can be made of."""
+"""Small workers with random paces that a run can be made of."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-import selectors
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
+from virtual import run_virtually
 
 from rlvla.core.admission import Admission
 from rlvla.core.batcher import Batcher
@@ -27,63 +28,23 @@ from rlvla.core.types import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
-    from typing import Any
 
     from rlvla.core.interfaces import Algorithm, Batching
     from rlvla.core.types import Request, Segment, Start
 
-T = TypeVar("T")
-
-
-class DeadlockError(Exception):
-    """Everybody waits and no timer is set."""
-
-
-class LeapingSelector(selectors.SelectSelector):
-    """Waits in virtual time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise DeadlockError
-        self.now += timeout
-        return super().select(0)
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop that leaps to its next timer, so that a test is quick and repeatable."""
-
-    def __init__(self) -> None:
-        self._leaping = LeapingSelector()
-        super().__init__(self._leaping)
-
-    def time(self) -> float:
-        return self._leaping.now
-
-
-def run_virtually(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` in virtual time; raise `DeadlockError` where a real loop would hang."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(main)
-
 
 @pytest.fixture(scope="session")
-def virtually() -> Callable[[Coroutine[Any, Any, object]], object]:
+def virtually() -> Callable[[Coroutine[object, object, object]], object]:
     return run_virtually
 
 
 @dataclass(frozen=True)
 class Greedy:
-    """Serve whatever waits, at most `limit` requests."""
-
-    limit: int = 1000
+    """Serve whatever waits."""
 
     def take(self, waiting: int, active: int, waited_ms: float) -> int:
         del active, waited_ms
-        return min(waiting, self.limit)
+        return waiting
 
     def patience_ms(self, waited_ms: float) -> float | None:
         del waited_ms
@@ -187,7 +148,7 @@ class PacedTrainer:
         return {"loss": float(version)}
 
     async def publish(self, version: int) -> None:
-        self.published = version
+        raise NotImplementedError(version)
 
     async def save(self, directory: str) -> None:
         raise NotImplementedError(directory)
@@ -235,14 +196,6 @@ class PacedGenerator:
         return made
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What the learner asks of an algorithm."""
-
-    batch_size: int
-    demonstrations: int = 0
-
-
 @dataclass(kw_only=True)
 class World:
     """A run of the real rooms over paced workers; make it inside a running loop."""
@@ -283,17 +236,14 @@ class World:
         self.progress = Progress(version=self.version)
         self.batcher = Batcher(self.rule, self.generator, self.metrics)
         self.batcher.version = self.version
-        self._admit()
-        watch = self.metrics.simulators[0]
-        self.crew = [
-            Lane(number, self.shard, self.batcher, self.free, watch) for number in range(self.lanes)
-        ]
-
-    def _admit(self) -> None:
         self.admission = Admission(
             batch_size=self.batch_size, max_staleness=self.max_staleness, version=self.version
         )
         self.streamer = Streamer(batch_size=self.batch_size, max_staleness=self.max_staleness)
+        watch = self.metrics.simulators[0]
+        self.crew = [
+            Lane(number, self.shard, self.batcher, self.free, watch) for number in range(self.lanes)
+        ]
 
     def rollout(self) -> Rollout:
         return Rollout(
@@ -310,9 +260,9 @@ class World:
         )
 
     def learner(self) -> Learner:
-        plan = cast("Algorithm", Plan(self.batch_size, self.demonstrations))
+        plan = SimpleNamespace(batch_size=self.batch_size, demonstrations=self.demonstrations)
         return Learner(
-            phase=Phase("plan", plan, Budget(updates=1)),
+            phase=Phase("plan", cast("Algorithm", plan), Budget(updates=1)),
             asynchrony=Asynchrony(
                 stream=self.stream, max_staleness=self.max_staleness, segment=self.length
             ),
@@ -341,8 +291,7 @@ class World:
 
     def held(self) -> list[int]:
         """The slots that lanes and segments nobody took still hold, as often as they are held."""
-        left = self.streamer.drain()
-        rows = [slot for segment in left for slot in (*segment.slots, *segment.bootstrap)]
+        rows = [slot for one in self.streamer.drain() for slot in (*one.slots, *one.bootstrap)]
         return [slot for slot in (*rows, *(lane.slot for lane in self.crew)) if slot >= 0]
 
 
