@@ -66,19 +66,19 @@ def evaluate_run(run_dir: Path, manifest: Manifest, plugins: Plugins, *, episode
 
 
 def _train(run_dir: Path, manifest: Manifest, plugins: Plugins) -> Path:
-    with locked(run_dir):
-        save(manifest, run_dir / MANIFEST)
-        write_versions(run_dir, seed=manifest.seed, threads=1)
-        asyncio.run(_train_recorded(run_dir, manifest, plugins))
+    asyncio.run(_train_listening(run_dir, manifest, plugins))
     return run_dir
 
 
-async def _train_recorded(run_dir: Path, manifest: Manifest, plugins: Plugins) -> None:
+async def _train_listening(run_dir: Path, manifest: Manifest, plugins: Plugins) -> None:
     record = Record(run_dir, manifest, plugins)
     run = Run(run_dir, manifest, record)
     run.listen()
-    with _recorded(run_dir, manifest, plugins, record):
-        await run.train()
+    with locked(run_dir):
+        save(manifest, run_dir / MANIFEST)
+        write_versions(run_dir, seed=manifest.seed, threads=1)
+        with _recorded(run_dir, manifest, plugins, record):
+            await run.train()
 
 
 @contextmanager

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from toys.line import Line
+from toys.processes import workers_of
+from toys.tiny import Tiny
+
+from rlvla.core.errors import LaneLostError, PluginError
+from rlvla.core.memory import SharedMemory
+from rlvla.core.runtime.build import layout_of
+from rlvla.core.runtime.local import Local, LocalShard
+from rlvla.core.runtime.process import AnswerError, Launch, WorkerDiedError, WorkerProcess
+from rlvla.core.slots import Slots
+from rlvla.core.types import Start
+from rlvla.core.workers import Job
+from rlvla.plugins.algorithms.ppo import PPO
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+START = Start("go", "train", 0)
+
+
+def with_shard(
+    logs: Path, line: Line, body: Callable[[LocalShard, Slots], Awaitable[None]], **options: float
+) -> None:
+    """Run `body` with a shard of two lanes and the rows that it shares."""
+    job = Job(simulator=line, model=Tiny(), algorithm=PPO(), lanes=[[0, 1]], slots=8, seed=0)
+    layout = layout_of(job)
+    rows, weights = SharedMemory(layout.row_bytes * 8, "slots"), SharedMemory(0, "weights")
+    slots = Slots(layout, 8, rows.map())
+    fields = layout.parts["decision"]
+    decision = {name: np.ones((8, *one.shape), one.dtype) for name, one in fields.items()}
+    slots.write("decision", range(8), decision)
+
+    async def main() -> None:
+        launch = Launch(slots=rows.fd, weights=weights.fd, logs=logs)
+        shard = LocalShard(Local(**options), job, launch, 0)
+        try:
+            await shard.ready()
+            await body(shard, slots)
+        finally:
+            await shard.close()
+
+    asyncio.run(main())
+    rows.close()
+    weights.close()
+
+
+def test_a_replaced_worker_does_not_go_on_with_episodes_of_the_one_before(tmp_path: Path) -> None:
+    async def body(shard: LocalShard, slots: Slots) -> None:
+        await shard.reset(0, START, into=0)
+        await shard.reset(1, START, into=1)
+        assert (await shard.step(0, 0, into=2)).steps == 1
+        (pid,) = workers_of()
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(LaneLostError, match=r"lane 0: simulator-0 ended with exit code -9; "):
+            await shard.step(0, 2, into=3)
+        await shard.reset(0, START, into=4)
+        assert workers_of() != [pid]
+        with pytest.raises(LaneLostError, match="lane 1: simulator-0 has ended") as lost:
+            await shard.step(1, 1, into=5)
+        assert lost.value.reason == "crash"
+        assert (await shard.step(0, 4, into=6)).steps == 1
+        assert slots.read([6], "observation")["proprio"][0] > 0
+
+    with_shard(tmp_path, Line(), body)
+
+
+def test_a_hung_worker_is_killed_when_its_call_is_overdue_and_not_before(tmp_path: Path) -> None:
+    async def body(shard: LocalShard, slots: Slots) -> None:
+        del slots
+        await asyncio.gather(*(shard.reset(lane, START, into=lane) for lane in (0, 1)))
+        await asyncio.gather(shard.step(0, 0, into=2), shard.step(1, 1, into=3))
+        began = time.monotonic()
+        both = (shard.step(0, 2, into=4), shard.step(1, 3, into=5))
+        lost = await asyncio.gather(*both, return_exceptions=True)
+        assert 0.5 <= time.monotonic() - began < 3
+        for one in lost:
+            assert isinstance(one, LaneLostError)
+            assert one.reason == "hang"
+            assert "simulator-0 did not answer within 0.5 s" in str(one)
+
+    line = Line(fault="hang", after=3, delay_s=0.3)
+    with_shard(tmp_path, line, body, step_timeout_s=0.5)
+
+
+def test_an_expert_and_what_it_needs_cross_the_process_boundary(tmp_path: Path) -> None:
+    async def body(shard: LocalShard, slots: Slots) -> None:
+        await shard.reset(1, START, into=0)
+        outcome = await shard.demonstrate(1, 0, into=1)
+        assert (outcome.steps, outcome.done) == (1, False)
+        assert slots.read([0], "decision")["action"][0] == 1
+
+    with_shard(tmp_path, Line(), body)
+
+
+def test_a_worker_that_cannot_be_built_says_why_and_is_gone(tmp_path: Path) -> None:
+    async def main() -> None:
+        with closing(SharedMemory(4096, "test")) as memory:
+            fd = memory.fd
+            worker = WorkerProcess("simulator-0", Launch(slots=fd, weights=fd, logs=tmp_path))
+            with pytest.raises(AnswerError, match="KeyError: 'simulator'") as caught:
+                await worker.call("build", "shard", 0, {}, within=30)
+            assert caught.value.kind == "error"
+            began = time.monotonic()
+            await worker.close(30)
+            assert time.monotonic() - began < 5
+            with pytest.raises(WorkerDiedError, match="simulator-0 has ended"):
+                await worker.call("step", within=1)
+
+    asyncio.run(main())
+    assert "KeyError" in (tmp_path / "simulator-0.log").read_text()
+
+
+def test_a_time_out_must_be_positive() -> None:
+    with pytest.raises(ValueError, match="step_timeout_s must be positive, got 0"):
+        Local(step_timeout_s=0)
+
+
+def test_a_lane_whose_worker_cannot_start_again_ends_the_run(tmp_path: Path) -> None:
+    async def body(shard: LocalShard, slots: Slots) -> None:
+        del slots
+        await shard.reset(0, START, into=0)
+        (pid,) = workers_of()
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(LaneLostError):
+            await shard.step(0, 0, into=1)
+        shard._plain["simulator"] = {"type": "toys.line:Missing"}
+        with pytest.raises(PluginError, match="simulator-0 could not be started: AttributeError"):
+            await shard.reset(0, START, into=0)
+
+    with_shard(tmp_path, Line(), body)

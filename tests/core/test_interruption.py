@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from toys.plugin import installed_environment, write_toy_manifest
+from toys.processes import gone_within, workers_of
+
+from rlvla.core import history
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    Command = Callable[..., subprocess.Popen[str]]
+
+SLOW = ("-s", "simulator.delay_s=0.004", "-s", "checkpoint.every=2", "-s", "budget.updates=12")
+LOCAL = ("-s", "runtime={type: local}")
+
+
+@pytest.fixture(name="rlvla")
+def command_line(tmp_path: Path) -> Generator[Command]:
+    """Start `python -m rlvla` with the toys installed, in a folder of its own."""
+    environment = installed_environment(tmp_path)
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rlvla", *map(str, arguments)],
+            env=environment,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(path: Path, pattern: str, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 30
+    while not any(path.glob(pattern)):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def ended(process: subprocess.Popen[str], within: float = 30) -> tuple[int, str]:
+    _, words = process.communicate(timeout=within)
+    return process.returncode, words
+
+
+def rows_of(run_dir: Path) -> list[dict[str, Any]]:
+    return history.read(run_dir / history.HISTORY)
+
+
+MOMENTS = {
+    "start-up": ("manifest.resolved.yaml", 0.0),
+    "first evaluation": ("workers/trainer.log", 2.5),
+    "training": ("metrics.jsonl", 0.0),
+    "saving": ("checkpoints/*", 0.0),
+}
+
+
+@pytest.mark.parametrize(("moment", "number"), [*zip(MOMENTS, (15, 2, 15, 2), strict=True)])
+def test_a_run_that_is_stopped_saves_and_finishes_when_resumed(
+    tmp_path: Path, rlvla: Command, moment: str, number: int
+) -> None:
+    run_dir = tmp_path / "run"
+    process = rlvla("run", write_toy_manifest(tmp_path), *SLOW, *LOCAL)
+    pattern, delay = MOMENTS[moment]
+    wait_for(run_dir, pattern, process)
+    time.sleep(random.uniform(delay / 2, delay))
+    process.send_signal(number)
+    code, words = ended(process)
+    assert code == 75, words
+    assert f"stopped; continue with `rlvla resume {run_dir}`" in words
+    assert json.loads((run_dir / "exit.json").read_text())["code"] == 75
+    assert gone_within(2, process.pid)
+    code, words = ended(rlvla("resume", run_dir))
+    assert code == 0, words
+    rows = rows_of(run_dir)
+    assert [row["step"] for row in rows] == [*range(1, 13)]
+    assert rows[-1]["ledger/trained"] == 12 * 32
+    for row in rows:
+        dropped = sum(count for name, count in row.items() if name.startswith("ledger/dropped_"))
+        assert row["ledger/produced"] == 32 * row["step"] + dropped + row["ledger/in_flight"]
+
+
+def test_a_killed_run_takes_its_workers_with_it_and_is_resumed_from_what_is_whole(
+    tmp_path: Path, rlvla: Command
+) -> None:
+    run_dir = tmp_path / "run"
+    process = rlvla("run", write_toy_manifest(tmp_path), *SLOW, *LOCAL)
+    wait_for(run_dir, "checkpoints/step-*", process)
+    assert len(workers_of(process.pid)) == 4
+    code, words = ended(rlvla("resume", run_dir))
+    assert code == 4
+    assert f"{run_dir} is in use by process {process.pid} on" in words
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert gone_within(2, process.pid)
+    code, words = ended(rlvla("resume", run_dir))
+    assert code == 0, words
+    assert [row["step"] for row in rows_of(run_dir)] == [*range(1, 13)]
+    for path in run_dir.glob("checkpoints/*/optimizer.safetensors"):
+        path.write_bytes(path.read_bytes()[:-1])
+    code, words = ended(rlvla("resume", run_dir))
+    assert code == 6
+    assert "rlvla: error[6]: none of the checkpoints in" in words
+
+
+def test_a_second_signal_ends_a_run_at_once(tmp_path: Path, rlvla: Command) -> None:
+    slow = ("-s", "simulator.delay_s=1", *LOCAL)
+    process = rlvla("run", write_toy_manifest(tmp_path), *slow)
+    wait_for(tmp_path / "run", "workers/trainer.log", process)
+    time.sleep(4)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    code, words = ended(process, within=12)
+    assert code == 75, words
+    assert gone_within(2, process.pid)
