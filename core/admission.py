@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rlvla.core.channel import ClosedError
+from rlvla.core.errors import ClosedError
 
 
 class Admission:

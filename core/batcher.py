@@ -7,8 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rlvla.core.channel import ClosedError
 from rlvla.core.clock import now
+from rlvla.core.errors import ClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rlvla.core.errors import LaneLostError
-from rlvla.core.lane import be_patient
+from rlvla.core.errors import LaneLostError, PluginError
+from rlvla.core.lane import PATIENCE, be_patient
 from rlvla.core.types import Segment
 
 if TYPE_CHECKING:
@@ -36,13 +36,18 @@ class Demonstrator:
 
     async def demonstrate(self, episodes: int) -> None:
         """Store `episodes` successful expert episodes with the trainer, or until stopped."""
-        stored = 0
+        stored = failures = 0
         while stored < episodes and not self.stopped.is_set():
             wave = [(lane, self.starts.next()) for lane in self.lanes]
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._play(lane, *start)) for lane, start in wave]
             played = [task.result() for task in tasks]
             kept = [segment for segment, success in played if success][: episodes - stored]
+            failures = 0 if kept else failures + 1
+            if failures >= PATIENCE:
+                raise PluginError(
+                    f"the simulator's expert failed {failures * len(wave)} times in a row"
+                )
             if kept:
                 await self.trainer.store(kept)
             stored += len(kept)

@@ -51,3 +51,7 @@ class LaneLostError(Exception):
         self.lane = lane
         self.reason: LossReason = reason
         self.detail = detail
+
+
+class ClosedError(Exception):
+    """What was waited for will not come: the stage that would bring it has ended."""

@@ -56,7 +56,7 @@ class Learner:
         taken = 0
         held: list[Segment] = []
         while taken < size:
-            fresh = await self.streamer.take(version=self.progress.version, room=size - taken)
+            fresh = await self._fresh(size - taken)
             taken += sum(map(len, fresh))
             held += fresh
             if self.asynchrony.stream or taken == size:
@@ -64,12 +64,28 @@ class Learner:
                 held = []
         return taken
 
+    async def _fresh(self, room: int) -> list[Segment]:
+        """Take segments; whatever admission promised, none that is too old gets further."""
+        version = self.progress.version
+        fresh: list[Segment] = []
+        for segment in await self.streamer.take(version=version, room=room):
+            if version - min(segment.versions) <= self.asynchrony.max_staleness:
+                fresh.append(segment)
+                continue
+            self.ledger.drop(len(segment), "stale")
+            self._release(segment)
+            await self.admission.refund(len(segment))
+        return fresh
+
     async def _accumulate(self, segments: list[Segment]) -> None:
         with self._busy():
             await self.trainer.accumulate(segments)
         for segment in segments:
             self.metrics.trained(self.progress.version, segment.versions)
-            self.free.release([*segment.slots, *segment.bootstrap])
+            self._release(segment)
+
+    def _release(self, segment: Segment) -> None:
+        self.free.release([*segment.slots, *segment.bootstrap])
 
     def _count(self, decisions: int, seconds: float) -> None:
         self.progress.version += 1

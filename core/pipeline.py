@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 
 from rlvla.core.admission import Admission
 from rlvla.core.batcher import Batcher, Lockstep
-from rlvla.core.channel import ClosedError
 from rlvla.core.demonstration import Demonstrator
+from rlvla.core.errors import ClosedError
 from rlvla.core.evaluation import Evaluator
 from rlvla.core.lane import Lane
 from rlvla.core.learner import Learner

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rlvla.core.channel import ClosedError
-from rlvla.core.errors import LaneLostError
+from rlvla.core.errors import ClosedError, LaneLostError
 from rlvla.core.lane import be_patient
 from rlvla.core.types import Segment
 

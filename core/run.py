@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from rlvla.core.channel import ClosedError
-from rlvla.core.errors import RlvlaError, TrainingError
+from rlvla.core.errors import ClosedError, RlvlaError, TrainingError
 from rlvla.core.manifest import save
 from rlvla.core.pipeline import Pipeline
 from rlvla.core.progress import Progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from rlvla.core.channel import ClosedError
+from rlvla.core.errors import ClosedError
 
 if TYPE_CHECKING:
     from rlvla.core.types import Segment

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rlvla.core.admission import Admission
-from rlvla.core.channel import ClosedError
+from rlvla.core.errors import ClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from rlvla.core.batcher import Batcher, Lockstep
-from rlvla.core.channel import ClosedError
 from rlvla.core.clock import now
+from rlvla.core.errors import ClosedError
 from rlvla.core.metrics import Metrics
 from rlvla.core.types import Request
 

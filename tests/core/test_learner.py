@@ -1,18 +1,31 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlvla.core.batcher import Lockstep
+from rlvla.core.admission import Admission
+from rlvla.core.batcher import Batcher, Lockstep
+from rlvla.core.learner import Learner
+from rlvla.core.ledger import Ledger
+from rlvla.core.metrics import Metrics
+from rlvla.core.progress import Progress
+from rlvla.core.settings import Asynchrony, Budget, Phase
+from rlvla.core.slots import FreeSlots
+from rlvla.core.streamer import Streamer
+from rlvla.core.types import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from conftest import World
+
+    from rlvla.core.interfaces import Algorithm
+    from rlvla.core.workers import GeneratorWorker, TrainerWorker
 
 UPDATES = 6
 
@@ -145,3 +158,64 @@ def test_the_same_seed_gives_the_same_run(
         return world.trainer.staleness, world.progress.seconds, world.ledger.counts()
 
     assert virtually(main()) == virtually(main())
+
+
+class Listening:
+    """A trainer that remembers the lanes whose segments it was given."""
+
+    def __init__(self) -> None:
+        self.lanes: list[int] = []
+
+    async def accumulate(self, segments: Sequence[Segment]) -> None:
+        self.lanes += [segment.lane for segment in segments]
+
+    async def step(self, version: int) -> dict[str, float]:
+        return {"version": version}
+
+
+def test_segment_that_is_too_old_is_counted_and_never_trained_on(
+    virtually: Callable[..., object],
+) -> None:
+    async def main() -> None:
+        trainer = Listening()
+        learner = learner_at(version=3, trainer=trainer)
+        for lane, version in ((0, 1), (1, 2)):
+            learner.ledger.produce()
+            learner.streamer.open(lane, version=version, decisions=1)
+            segment = Segment(lane, (learner.free.take(),), (-1,), (version,))
+            await learner.streamer.put(segment)
+        await learner.update()
+        assert trainer.lanes == [1]
+        assert learner.ledger.counts() == {
+            "produced": 2,
+            "trained": 1,
+            "in_flight": 0,
+            "dropped_stale": 1,
+        }
+        assert len(learner.free) == 2
+        assert learner.admission.accepted == 3 - 1
+
+    virtually(main())
+
+
+def learner_at(*, version: int, trainer: Listening) -> Learner:
+    metrics = Metrics(1)
+    options = Options()
+    return Learner(
+        phase=Phase("options", cast("Algorithm", options), Budget(updates=9)),
+        asynchrony=Asynchrony(max_staleness=1, segment=1),
+        progress=Progress(version=version),
+        trainer=cast("TrainerWorker", trainer),
+        batcher=Batcher(Lockstep(), cast("GeneratorWorker", None), metrics),
+        admission=Admission(batch_size=1, max_staleness=1, version=version),
+        streamer=Streamer(batch_size=1, max_staleness=1),
+        ledger=Ledger(),
+        free=FreeSlots(2),
+        metrics=metrics,
+    )
+
+
+@dataclass
+class Options:
+    batch_size: int = 1
+    demonstrations: int = 0

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlvla.core.admission import Admission
-from rlvla.core.channel import ClosedError
+from rlvla.core.errors import ClosedError
 from rlvla.core.streamer import Streamer
 from rlvla.core.types import Segment
 
