@@ -1,14 +1,16 @@
 """First weights of a network that learns from nothing, which the published ones do not tell.
 
 A small network that must find a named object in an image stays long at the loss of a blind
-guess. Two priors shorten that several times: positions that begin as waves over the image, and
-neighbouring action bins that begin with similar weights, so that what moves one moves the next.
+guess, because little of the image reaches its output. These priors let it through: patches begin
+as their mean colour and its slopes, positions as waves over the image, layers keep the scale of
+their inputs, and neighbouring action bins have similar weights, so that what moves one moves the
+next.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -32,15 +34,17 @@ def initialise(network: Network) -> None:
     )
     for part in (backbone, language, projector):
         _spread(part)
-    for layer in (projector.fc2, projector.fc3):
-        # Makes up for what the GELU before it takes away.
-        layer.weight.mul_(1.5)
+    for layer in (projector.fc1, projector.fc2, projector.fc3):
+        layer.weight.mul_(1.4)  # makes up for what the GELU between them takes away
     language.lm_head.weight.mul_(0.2)
     embedding = language.model.embed_tokens.weight
-    nn.init.normal_(embedding, std=0.5)
+    nn.init.normal_(embedding, std=0.2)
     for rows in (language.lm_head.weight, embedding):
         rows[network.architecture.bins] = _smooth_bins(rows.shape[1]) * rows.std()
     for tower in (backbone.featurizer, backbone.fused_featurizer):
+        filters = tower.patch_embed.proj
+        filters.weight.copy_(_slopes(filters.out_channels, network.architecture.patch))
+        nn.init.zeros_(cast("Tensor", filters.bias))
         tower.pos_embed[0] = _waves(*network.architecture.grid, tower.pos_embed.shape[-1])
     nn.init.normal_(backbone.featurizer.cls_token, std=0.02)
     nn.init.normal_(backbone.featurizer.reg_token, std=0.02)
@@ -73,7 +77,18 @@ def _waves(rows: int, columns: int, width: int) -> Tensor:
 
 
 def _line(count: int, width: int) -> Tensor:
-    """Return sines and cosines [count, width] of rising frequency along a line."""
-    place = (torch.arange(count) + 0.5) / count
-    angle = math.pi / 2 * place[:, None] * torch.arange(1, (width + 1) // 2 + 1)
-    return 0.7 * torch.cat([angle.sin(), angle.cos()], 1)[:, :width]
+    """Return sines and cosines [count, width], from half a wave to `count / 2` along a line."""
+    place = torch.linspace(-0.5, 0.5, count)
+    octaves = 2 ** torch.linspace(-1, math.log2(max(count / 2, 1)), (width + 1) // 2)
+    angle = math.pi * place[:, None] * octaves
+    return torch.cat([angle.sin(), angle.cos()], 1)[:, :width] / math.sqrt(2)
+
+
+def _slopes(filters: int, size: int) -> Tensor:
+    """Return filters [filters, 3, size, size] that mix each colour's mean and its two slopes."""
+    flat, slope = torch.ones(size), 1.7 * torch.linspace(-1, 1, size)
+    basis = torch.stack(
+        [torch.outer(*pair) for pair in ((flat, flat), (flat, slope), (slope, flat))]
+    )
+    mixture = torch.randn(filters, 3, len(basis))
+    return 3 / 64 * torch.einsum("fcb,bij->fcij", mixture, basis)

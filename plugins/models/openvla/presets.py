@@ -78,9 +78,9 @@ def tiny(image: tuple[int, int]) -> Architecture:
     """Return sizes that learn on a laptop's CPU."""
     return Architecture(
         image=image,
-        patch=8,
-        dino=Tower(width=64, depth=3, heads=2, hidden=192),
-        siglip=Tower(width=64, depth=3, heads=2, hidden=192),
+        patch=16,
+        dino=Tower(width=64, depth=2, heads=2, hidden=192),
+        siglip=Tower(width=64, depth=2, heads=2, hidden=192),
         decoder=Decoder(width=128, layers=3, heads=4, hidden=256, vocabulary=640, padding=64),
         tokenizer="words",
     )
