@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
 from toys.bench import Bench
-from toys.tiny import Tiny
+from toys.state import saved_state
 
 from rlvla.core.errors import TrainingError
 from rlvla.core.slots import PARTS
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
 SIZE = 32
 
 
-def ppo(*, micro: int = 8, epochs: int = 1, normalise: bool = True) -> PPO:
+def ppo(*, size: int = SIZE, micro: int = 8, epochs: int = 1, normalise: bool = True) -> PPO:
     return PPO(
-        batch_size=SIZE,
+        batch_size=size,
         micro_batch_size=micro,
         epochs=epochs,
         normalise_advantage=normalise,
@@ -44,16 +43,9 @@ def train(trainer: Trainer, calls: Iterable[list[Segment]], version: int) -> dic
 
 
 def saved(trainer: Trainer, folder: Path) -> dict[str, NDArray[np.float32]]:
-    """Return weights and optimizer moments; the first moment is a tenth of the first gradient."""
     folder.mkdir()
     trainer.save(str(folder))
-    state = {
-        f"{path.stem}/{name}": tensor
-        for path in folder.glob("*.safetensors")
-        for name, tensor in load_file(path).items()
-    }
-    assert len(state) == 8
-    return cast("dict[str, NDArray[np.float32]]", state)
+    return saved_state(folder)
 
 
 def test_neither_micro_batch_nor_arrival_changes_the_gradient(tmp_path: Path) -> None:
@@ -63,8 +55,9 @@ def test_neither_micro_batch_nor_arrival_changes_the_gradient(tmp_path: Path) ->
         random = np.random.default_rng(seed)
         for version in (1, 2):  # the first is normalised by itself, the second by the first
             segments = bench.segments(SIZE // 4)
-            order = [segments[index] for index in random.permutation(len(segments))]
-            cuts = sorted(random.integers(0, len(order), 3))
+            places: list[int] = random.permutation(len(segments)).tolist()
+            order = [segments[place] for place in places]
+            cuts: list[int] = sorted(random.integers(0, len(order), 3).tolist())
             calls = [order[first:end] for first, end in zip([0, *cuts], [*cuts, None], strict=True)]
             train(bench.trainer, filter(None, calls), version)
         states.append(saved(bench.trainer, tmp_path / str(micro)))
@@ -78,7 +71,7 @@ def test_every_decision_weighs_one_in_the_batch_size() -> None:
     bench = Bench(ppo())
     segments = bench.segments(SIZE // 4)
     first = train(bench.trainer, [segments], 1)
-    twice = Bench(PPO(**{**vars(ppo()), "batch_size": 2 * SIZE}))
+    twice = Bench(ppo(size=2 * SIZE))
     twice.segments(SIZE // 4)  # the same decisions, as the weights are the same
     second = train(twice.trainer, [segments, segments], 1)
     assert second["grad_norm"] == pytest.approx(first["grad_norm"], rel=1e-5)
@@ -88,7 +81,7 @@ def test_every_decision_weighs_one_in_the_batch_size() -> None:
 def test_the_first_batch_is_normalised_by_itself_and_remembered(tmp_path: Path) -> None:
     bench = Bench(ppo())
     segments = bench.segments(SIZE // 4)
-    algorithm, policy = ppo(), Bench().trainer._policy
+    algorithm, policy = bench.algorithm, bench.policy
     rows: list[dict[str, NDArray[np.float32]]] = []
     for segment in segments:
         row = bench.slots.read(segment.slots, *PARTS)
@@ -132,11 +125,10 @@ def test_training_that_is_saved_and_loaded_goes_on_bit_for_bit(tmp_path: Path) -
     at_one = saved(through.trainer, tmp_path / "one")
     train(through.trainer, [second[:3], second[3:]], 2)
 
-    resumed = Bench(ppo(epochs=2), model=Tiny(), seed=3)
-    resumed.trainer.accumulate(resumed.segments(2))  # what was under way is forgotten
-    resumed.slots = through.slots
-    resumed.trainer._slots = through.slots
-    resumed.trainer._seed = 0
+    resumed = Bench(ppo(epochs=2), rows_of=through)
+    for version in (1, 2, 3):  # what it learned and what is under way is forgotten
+        train(resumed.trainer, [first], version)
+    resumed.trainer.accumulate(second[2:])
     resumed.trainer.load(str(tmp_path / "one"), 1)
     again = saved(resumed.trainer, tmp_path / "again")
     train(resumed.trainer, [second[:3], second[3:]], 2)

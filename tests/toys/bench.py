@@ -14,7 +14,7 @@ from toys.line import Line
 from toys.tiny import Tiny
 
 if TYPE_CHECKING:
-    from rlvla.core.interfaces import Algorithm, Model
+    from rlvla.core.interfaces import Algorithm
 
 LANES = 4
 
@@ -23,11 +23,11 @@ class Bench:
     """A shard, a generator and a trainer over the same rows; no row is ever given back."""
 
     def __init__(
-        self, algorithm: Algorithm | None = None, *, model: Model | None = None, seed: int = 0
+        self, algorithm: Algorithm | None = None, *, seed: int = 0, rows_of: Bench | None = None
     ) -> None:
         job = Job(
             simulator=Line(),
-            model=model or Tiny(),
+            model=Tiny(),
             algorithm=algorithm or PPO(batch_size=32, micro_batch_size=8),
             lanes=[range(LANES)],
             slots=400,
@@ -35,7 +35,12 @@ class Bench:
         )
         layout = layout_of(job)
         self.slots = Slots(layout, job.slots, bytearray(layout.row_bytes * job.slots))
+        if rows_of is not None:
+            self.slots = rows_of.slots
         weights = SharedMemory(0, "weights")
+        self.algorithm = job.algorithm
+        self.policy = job.model.build(job.simulator.spec, seed=seed)
+        """As it was before any training."""
         self.trainer = build_trainer(job, self.slots, weights.fd)
         self.generator = build_generator(job, self.slots, weights.fd)
         weights.close()

@@ -47,7 +47,7 @@ class Network(nn.Module):
         self.value_head = Linear(1, random)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scores:
     """A view of recorded decisions."""
 

@@ -127,16 +127,12 @@ def test_a_time_out_must_be_positive() -> None:
         Local(step_timeout_s=0)
 
 
-def test_a_lane_whose_worker_cannot_start_again_ends_the_run(tmp_path: Path) -> None:
-    async def body(shard: LocalShard, slots: Slots) -> None:
-        del slots
-        await shard.reset(0, START, into=0)
-        (pid,) = workers_of()
-        os.kill(pid, signal.SIGKILL)
-        with pytest.raises(LaneLostError):
-            await shard.step(0, 0, into=1)
-        shard._plain["simulator"] = {"type": "toys.line:Missing"}
-        with pytest.raises(PluginError, match="simulator-0 could not be started: AttributeError"):
-            await shard.reset(0, START, into=0)
+def test_a_simulator_that_a_worker_cannot_import_ends_the_run(tmp_path: Path) -> None:
+    class Hidden(Line):
+        """Nobody finds it by its name."""
 
-    with_shard(tmp_path, Line(), body)
+    async def body(shard: LocalShard, slots: Slots) -> None:
+        raise AssertionError(shard, slots)
+
+    with pytest.raises(PluginError, match=r"simulator-0 could not be started: .*Error"):
+        with_shard(tmp_path, Hidden(), body)
