@@ -13,6 +13,7 @@ test: $(VENV)/ready
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
+	rm -f .coverage.*  # half written by workers that a test killed
 	$(BIN)/coverage report
 
 check: $(VENV)/ready-to-check
