@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import safetensors.torch as tensor_files
 import torch
-from safetensors.torch import load_file, save_file
 
 from rlvla.core.batch import Batch
 from rlvla.core.errors import TrainingError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rlvla.core.weights import Weights
 
 BETAS = (0.9, 0.95)
+_FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
 
 
 class Trainer:
@@ -95,7 +96,7 @@ class Trainer:
         self._policy.save(directory)
         state = {"updates": self.updates, "statistics": self._moments()}
         Path(directory, "trainer.json").write_text(json.dumps(state))
-        save_file(self._optimizer_tensors(), Path(directory, "optimizer.safetensors"))
+        _FILES.save_file(self._optimizer_tensors(), Path(directory, "optimizer.safetensors"))
 
     def load(self, directory: str, version: int) -> None:
         """Restore what `save` wrote; see `TrainerWorker.load`."""
@@ -103,7 +104,7 @@ class Trainer:
         state = json.loads(Path(directory, "trainer.json").read_text())
         self.updates = state["updates"]
         self._statistics = {name: Statistics(one) for name, one in state["statistics"].items()}
-        self._restore_optimizer(load_file(Path(directory, "optimizer.safetensors")))
+        self._restore_optimizer(_FILES.load_file(Path(directory, "optimizer.safetensors")))
         self._begin()
         self.publish(version)
 

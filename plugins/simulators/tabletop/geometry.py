@@ -17,9 +17,8 @@ STEP = 0.035
 
 REACH_XY = 0.17
 """The hand's fingertips stay within this distance of the centre along x and y."""
-LOWEST = 0.01
 HIGHEST = 0.2
-"""Heights between which the fingertips stay."""
+"""The fingertips stay below this height; how low they may go is up to the task."""
 
 HAND_START = 0.14
 """Largest |x| and |y| of the fingertips in the beginning."""

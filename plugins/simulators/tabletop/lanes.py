@@ -13,7 +13,6 @@ from rlvla.plugins.simulators.tabletop.embodiment import BODIES, DRIVERS
 from rlvla.plugins.simulators.tabletop.geometry import (
     CUBE,
     HIGHEST,
-    LOWEST,
     OPENING,
     REACH_XY,
     STEP,
@@ -21,6 +20,7 @@ from rlvla.plugins.simulators.tabletop.geometry import (
 from rlvla.plugins.simulators.tabletop.scene import FINGERS, scene
 from rlvla.plugins.simulators.tabletop.starts import Layout, draw
 from rlvla.plugins.simulators.tabletop.tasks import (
+    LOWEST,
     State,
     achieved,
     instruction,
@@ -150,7 +150,8 @@ class Lanes:
     def _advance(self, lane: int, action: NDArray[np.float32]) -> tuple[float, bool]:
         """Execute one action; return its reward and whether it achieved the task."""
         episode = self._episodes[lane]
-        self._move(self._data[lane], np.clip(action, -1.0, 1.0).astype(np.float64))
+        lowest = LOWEST[episode.layout.goal.task]
+        self._move(self._data[lane], np.clip(action, -1.0, 1.0).astype(np.float64), lowest)
         episode.steps += 1
         state, goal = self.state(lane), episode.layout.goal
         success = achieved(goal, state)
@@ -158,10 +159,10 @@ class Lanes:
         gain = episode.potential - before if self._options.reward == "shaped" else 0.0
         return float(success) + gain, success
 
-    def _move(self, data: Data, action: NDArray[np.float64]) -> None:
+    def _move(self, data: Data, action: NDArray[np.float64], lowest: float) -> None:
         tip = data.site_xpos[self._tip].copy()
-        lowest, highest = (-REACH_XY, -REACH_XY, LOWEST), (REACH_XY, REACH_XY, HIGHEST)
-        target = np.clip(tip + STEP * action[:3], lowest, highest)
+        bounds = (-REACH_XY, -REACH_XY, lowest), (REACH_XY, REACH_XY, HIGHEST)
+        target = np.clip(tip + STEP * action[:3], *bounds)
         data.ctrl[-2:] = OPENING * (1.0 - action[3]) / 2
         for piece in range(1, _RAMP + 1):
             share = min(piece / (_RAMP - 1), 1.0)

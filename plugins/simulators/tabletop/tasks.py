@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MAX_STEPS: dict[TaskName, int] = {"reach": 12, "push": 24, "pick_place": 36}
 """After how many actions an episode of the task is cut, unless the manifest says otherwise."""
 
+LOWEST: dict[TaskName, float] = {"reach": 2 * CUBE + 0.006, "push": 0.01, "pick_place": 0.01}
+"""Least height of the fingertips, in metres; a reach stays over the cubes and moves none."""
+
 DIRECTIONS = {
     "to the left": (-1.0, 0.0),
     "to the right": (1.0, 0.0),
