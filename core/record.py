@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from rlvla.core import history
 from rlvla.core.checkpoint import Checkpoints
+from rlvla.core.errors import TrainingError
 from rlvla.core.progress import Progress
 from rlvla.core.run_dir import record_evaluation
 from rlvla.core.video import write_video
@@ -87,10 +89,17 @@ class Record:
             write_video(frames, videos / f"{moment}-{tally.version:06}-{name}", fps=hz)
 
     async def save(self, trainer: TrainerWorker, progress: Progress) -> None:
-        """Make a checkpoint of the trainer and of how far the run has come."""
-        directory = self.checkpoints.begin()
-        await trainer.save(str(directory))
-        self.checkpoints.commit(directory, step=progress.version, info=progress.to_json())
+        """Make a checkpoint of the trainer and of how far the run has come.
+
+        Hashing and syncing it happens beside the event loop, which other lanes wait for.
+        """
+        step, info = progress.version, progress.to_json()
+        try:
+            directory = self.checkpoints.begin()
+            await trainer.save(str(directory))
+            await asyncio.to_thread(self.checkpoints.commit, directory, step=step, info=info)
+        except OSError as error:
+            raise TrainingError(f"no checkpoint could be written: {error}") from error
 
     def close(self) -> None:
         """End the logs."""

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import pytest
 from toys.plugin import toy_manifest, toy_plugins
 
 from rlvla.core import history
+from rlvla.core.errors import TrainingError
+from rlvla.core.progress import Progress
+from rlvla.core.record import Record
 from rlvla.core.run import run_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from rlvla.core.workers import TrainerWorker
 
 
 @dataclass
@@ -44,3 +51,12 @@ def test_a_full_disk_costs_rows_and_not_the_run(tmp_path: Path) -> None:
     rows = history.read(run_dir / history.HISTORY)
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     assert [row.get("log/lost_rows") for row in rows] == [None, 1, 1, 2]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    plugins = toy_plugins()
+    record = Record(tmp_path, toy_manifest(tmp_path, plugins=plugins), plugins)
+    (tmp_path / "checkpoints").write_text("a file where a folder should be")
+    nobody = cast("TrainerWorker", None)  # it is not asked
+    with pytest.raises(TrainingError, match=r"no checkpoint could be written: .*checkpoints"):
+        asyncio.run(record.save(nobody, Progress()))
