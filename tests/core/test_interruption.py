@@ -14,6 +14,7 @@ from toys.plugin import installed_environment, write_toy_manifest
 from toys.processes import gone_within, workers_of
 
 from rlvla.core import history
+from rlvla.core.run_dir import locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -106,9 +107,6 @@ def test_a_killed_run_takes_its_workers_with_it_and_is_resumed_from_what_is_whol
     process = rlvla("run", write_toy_manifest(tmp_path), *SLOW, *LOCAL)
     wait_for(run_dir, "checkpoints/step-*", process)
     assert len(workers_of(process.pid)) == 4
-    code, words = ended(rlvla("resume", run_dir))
-    assert code == 4
-    assert f"{run_dir} is in use by process {process.pid} on" in words
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert gone_within(2, process.pid)
@@ -120,6 +118,16 @@ def test_a_killed_run_takes_its_workers_with_it_and_is_resumed_from_what_is_whol
     code, words = ended(rlvla("resume", run_dir))
     assert code == 6
     assert "rlvla: error[6]: none of the checkpoints in" in words
+
+
+def test_a_folder_that_another_run_owns_is_refused(tmp_path: Path, rlvla: Command) -> None:
+    run_dir = tmp_path / "run"
+    code, words = ended(rlvla("run", write_toy_manifest(tmp_path)))
+    assert code == 0, words
+    with locked(run_dir):
+        code, words = ended(rlvla("resume", run_dir))
+    assert code == 4
+    assert f"{run_dir} is in use by process {os.getpid()} on" in words
 
 
 def test_a_second_signal_ends_a_run_at_once(tmp_path: Path, rlvla: Command) -> None:

@@ -88,7 +88,7 @@ class Faulty:
     [
         (Tiny(), SPEC),
         (OpenVLA(), Tabletop(size=32).spec),
-        (OpenVLA(critic="privileged"), Line(cameras=1).spec),
+        (OpenVLA(critic="privileged"), Tabletop(size=16, task="push").spec),
     ],
 )
 def test_built_in_models_conform(model: Model, spec: SimulatorSpec) -> None:
