@@ -2,7 +2,7 @@
 
 A component is a dataclass. Its fields are its options in the manifest, its construction is
 cheap, and importing it pulls in neither torch nor a simulator; what is expensive happens in
-`start`, `build` or `learner`, in the process that needs it.
+`start` or `build`, in the process that needs it.
 """
 
 from __future__ import annotations

@@ -65,11 +65,6 @@ class Streamer:
         self._closed = True
         await self._notify()
 
-    def drain(self) -> list[Segment]:
-        """Return what was never taken."""
-        rest, self._done = self._done, []
-        return rest
-
     def _fitting(self, version: int, room: int) -> list[Segment]:
         taken: list[Segment] = []
         for segment in self._done:

@@ -289,9 +289,12 @@ class World:
             await asyncio.wait(lanes)
             self.batcher.close()
 
-    def held(self) -> list[int]:
+    async def held(self) -> list[int]:
         """The slots that lanes and segments nobody took still hold, as often as they are held."""
-        rows = [slot for one in self.streamer.drain() for slot in (*one.slots, *one.bootstrap)]
+        left: list[Segment] = []
+        if len(self.streamer):
+            left = await self.streamer.take(version=self.progress.version, room=10**9)
+        rows = [slot for one in left for slot in (*one.slots, *one.bootstrap)]
         return [slot for slot in (*rows, *(lane.slot for lane in self.crew)) if slot >= 0]
 
 

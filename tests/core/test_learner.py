@@ -59,7 +59,7 @@ def test_every_batch_is_whole_and_young_enough_and_no_decision_is_lost(
         await world.train(UPDATES, after=lambda: _balance(world))
         assert world.ledger.trained == UPDATES * world.batch_size == len(world.trainer.staleness)
         assert world.ledger.in_flight == world.length * len(world.streamer)
-        world.free.release(world.held())
+        world.free.release(await world.held())
         assert len(world.free) == world.slots, "every slot came back"
 
     virtually(main())

@@ -86,7 +86,7 @@ def test_lost_episodes_are_counted_and_everything_else_is_kept(
         assert world.admission.running == 0
         taken = [slot for one in segments for slot in (*one.slots, *one.bootstrap)]
         world.free.release(taken)
-        world.free.release(world.held())
+        world.free.release(await world.held())
         assert len(world.free) == world.slots
 
     virtually(main())

@@ -45,7 +45,7 @@ def test_the_oldest_version_goes_first_and_a_segment_is_never_split(
         assert await _soon(streamer, version=2, room=1) == []
         assert await _soon(streamer, version=2, room=5) == [2, 1]
         assert await _soon(streamer, version=2, room=1) == []
-        assert [segment.lane for segment in streamer.drain()] == [3, 0]
+        assert await _soon(streamer, version=2, room=99) == [3, 0]
         assert len(streamer) == 0
 
     virtually(main())
@@ -116,7 +116,7 @@ def test_the_close_ends_every_take_even_if_something_is_left(
         await streamer.put(_segment(0, 0, 0))
         with pytest.raises(ClosedError):
             await streamer.take(version=0, room=2)
-        assert [segment.lane for segment in streamer.drain()] == [0]
+        assert len(streamer) == 1, "it is not lost, only not given out"
 
     virtually(main())
 
@@ -205,7 +205,7 @@ class Rooms:
                 await self.update()
             await self.admission.close()
         used = UPDATES * self.batch_size
-        assert self.handed_over == used + sum(map(len, self.streamer.drain()))
+        assert self.handed_over == used + self.case.length * len(self.streamer)
         assert self.admission.running == 0
         assert self.admission.accepted == self.case.first * self.batch_size + self.handed_over
 
