@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 from rlvla.core.errors import ClosedError
 
@@ -13,7 +14,7 @@ class Admission:
     The capacity rule of AReaL (arXiv 2505.24298): by the time the decisions admitted now are
     trained on, the trainer is at most `max_staleness` versions ahead. Decisions are counted;
     `accepted` ones are finished, `running` ones admitted. With `max_staleness` 0 exactly one
-    batch is admitted per version, which is the synchronous schedule.
+    batch is admitted per version, which is the synchronous schedule. Who came first goes first.
     """
 
     def __init__(self, *, batch_size: int, max_staleness: int, version: int = 0) -> None:
@@ -23,7 +24,7 @@ class Admission:
         self.accepted = version * batch_size
         self.running = 0
         self._closed = False
-        self._changed = asyncio.Condition()
+        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
 
     @property
     def capacity(self) -> int:
@@ -33,37 +34,51 @@ class Admission:
 
     async def enter(self, decisions: int) -> None:
         """Wait until work may start and count it as running; `ClosedError` once closed."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._closed or self.capacity > 0)
-            if self._closed:
-                raise ClosedError
+        if self._closed:
+            raise ClosedError
+        if not self._waiting and self.capacity > 0:
             self.running += decisions
+            return
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((granted, decisions))
+        try:
+            await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled() and granted.exception() is None:
+                self.cancel(decisions)
+            raise
 
     def finish(self, decisions: int) -> None:
         """Count running work as accepted."""
         self.running -= decisions
         self.accepted += decisions
 
-    async def cancel(self, decisions: int) -> None:
+    def cancel(self, decisions: int) -> None:
         """Give back running work that came to nothing."""
         self.running -= decisions
-        await self._notify()
+        self._grant()
 
-    async def refund(self, decisions: int) -> None:
+    def refund(self, decisions: int) -> None:
         """Give back accepted work that the trainer did not use."""
         self.accepted -= decisions
-        await self._notify()
+        self._grant()
 
-    async def advance(self, version: int) -> None:
-        """Note that the trainer has published `version`."""
+    def advance(self, version: int) -> None:
+        """Note that the generators have `version`."""
         self.version = version
-        await self._notify()
+        self._grant()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Admit nothing more. Idempotent."""
         self._closed = True
-        await self._notify()
+        while self._waiting:
+            granted, _ = self._waiting.popleft()
+            if not granted.done():
+                granted.set_exception(ClosedError())
 
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+    def _grant(self) -> None:
+        while self._waiting and self.capacity > 0:
+            granted, decisions = self._waiting.popleft()
+            if not granted.done():
+                granted.set_result(None)
+                self.running += decisions

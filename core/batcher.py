@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rlvla.core.clock import now
 from rlvla.core.errors import ClosedError
+from rlvla.core.types import Queue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping, Sequence
 
-    from rlvla.core.interfaces import Batching
+    from rlvla.core.interfaces import BatchingRule
     from rlvla.core.metrics import Metrics
+    from rlvla.core.trace import Tracer
     from rlvla.core.types import Request
     from rlvla.core.workers import GeneratorWorker
-
-    Waiting = tuple[Request, asyncio.Future[int], float]
 
 
 @dataclass(frozen=True)
 class Lockstep:
     """The synchronous baseline: every active lane waits, then all are served at once."""
 
-    def take(self, waiting: int, active: int, waited_ms: float) -> int:
+    def rule(self, groups: Mapping[int, int]) -> Lockstep:
+        """Return itself: it remembers nothing."""
+        del groups
+        return self
+
+    def take(self, queue: Queue) -> Sequence[int]:
         """Return all or nothing."""
-        del waited_ms
-        return waiting if waiting >= active else 0
+        return range(len(queue.lanes)) if len(queue.lanes) >= len(queue.active) else ()
 
     def patience_ms(self, waited_ms: float) -> float | None:
         """Wait for ever: only an arrival or a departure completes the batch."""
         del waited_ms
         return None
+
+    def served(self, size: int, seconds: float) -> None:
+        """Learn nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request in the queue."""
+
+    request: Request
+    decided: asyncio.Future[int]
+    since: float
 
 
 class Batcher:
@@ -42,39 +57,62 @@ class Batcher:
     The clock of a batch starts when its first request is enqueued. A request is never split.
     """
 
-    def __init__(self, rule: Batching, generator: GeneratorWorker, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        rule: BatchingRule,
+        generator: GeneratorWorker,
+        metrics: Metrics,
+        *,
+        number: int = 0,
+        padding: Sequence[int] = (),
+        tracer: Tracer | None = None,
+    ) -> None:
         self.version = 0
         """Version of the weights that the next batch must have at least."""
-        self._metrics = metrics
+        self.rivals: Sequence[Batcher] = ()
+        """Batchers from which to take requests when there is nothing to do here."""
+        self.serving = False
         self._rule = rule
         self._generator = generator
-        self._active = 0
-        self._queue: deque[Waiting] = deque()
+        self._metrics = metrics
+        self._watch = metrics.generators[number]
+        self._number = number
+        self._padding = sorted(padding)
+        self._tracer = tracer
+        self._active: set[int] = set()
+        self._queue: list[Waiting] = []
         self._closed = False
-        self._changed = asyncio.Event()
+        self._waker: asyncio.Future[None] | None = None
 
-    def join(self) -> None:
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def join(self, lane: int) -> None:
         """Count one more lane that will ask."""
-        self._active += 1
+        self._active.add(lane)
 
-    def leave(self) -> None:
+    def leave(self, lane: int) -> None:
         """Count one lane fewer: it waits for something else than a decision."""
-        self._active -= 1
-        self._changed.set()
+        self._active.discard(lane)
+        self.wake()
 
-    async def decide(self, request: Request) -> int:
-        """Wait for the decision on `request`; return the version that made it."""
+    def decide(self, request: Request) -> asyncio.Future[int]:
+        """Return the decision to be on `request`: the version that made it."""
+        decided: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if self._closed:
-            raise ClosedError
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._queue.append((request, future, now()))
-        self._changed.set()
-        return await future
+            decided.set_exception(ClosedError())
+            return decided
+        self._queue.append(Waiting(request, decided, now()))
+        self.wake()
+        if self.serving:
+            for rival in self.rivals:
+                rival.wake()
+        return decided
 
     async def run(self) -> None:
         """Serve until closed."""
         while not self._closed:
-            batch = self._next()
+            batch = self._next() or self._stolen()
             if batch:
                 await self._serve(batch)
             else:
@@ -83,39 +121,75 @@ class Batcher:
     def close(self) -> None:
         """End `run` after the present batch; who still waits gets `ClosedError`."""
         self._closed = True
-        self._changed.set()
-        for _, future, _ in self._drain():
-            if not future.done():
-                future.set_exception(ClosedError())
+        self.wake()
+        for one in self._queue:
+            if not one.decided.done():
+                one.decided.set_exception(ClosedError())
+        self._queue.clear()
 
-    def _waited_ms(self) -> float:
-        return (now() - self._queue[0][2]) * 1000
+    def wake(self) -> None:
+        """Look at the queue again."""
+        if self._waker is not None and not self._waker.done():
+            self._waker.set_result(None)
+
+    def _stolen(self) -> list[Waiting]:
+        """Take from the longest queue of those whose own generator is busy."""
+        if self._queue:
+            return []
+        busy = [rival for rival in self.rivals if rival.serving and rival._queue]
+        return max(busy, key=len)._next() if busy else []
 
     def _next(self) -> list[Waiting]:
-        self._queue = deque(one for one in self._queue if not one[1].cancelled())
+        """Take the next batch out of the queue: of one version only, if it must be exact."""
         if not self._queue:
             return []
-        count = self._rule.take(len(self._queue), self._active, self._waited_ms())
-        return [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
+        version = min(one.request.version for one in self._queue)
+        waiting = [one for one in self._queue if one.request.version == version]
+        lanes = [one.request.lane for one in waiting]
+        time = now()
+        taken = self._rule.take(Queue(lanes, self._active, (time - waiting[0].since) * 1000, time))
+        if not taken:
+            return []
+        batch = [waiting[position] for position in taken]
+        if len(batch) == len(self._queue):
+            self._queue = []
+        else:
+            gone = {id(one) for one in batch}
+            self._queue = [one for one in self._queue if id(one) not in gone]
+        return [one for one in batch if not one.decided.cancelled()]
 
     async def _serve(self, batch: list[Waiting]) -> None:
-        self._metrics.generator.begin()
-        version = await self._generator.act([one[0] for one in batch], version=self.version)
-        self._metrics.generator.end()
+        rows = next((size for size in self._padding if size >= len(batch)), len(batch))
+        requests = [one.request for one in batch]
+        began = now()
+        self.serving = True
+        self._watch.begin()
+        try:
+            version = await self._generator.act(requests, version=self.version, rows=rows)
+        finally:
+            self.serving = False
+            self._watch.end()
+        ended = now()
+        self._rule.served(len(batch), ended - began)
         self._metrics.batch(len(batch))
-        for _, future, _ in batch:
-            if not future.done():
-                future.set_result(version)
+        if self._tracer is not None:
+            self._tracer.span("batch", self._number, min(one.since for one in batch), began)
+            self._tracer.span("infer", self._number, began, ended, size=len(batch))
+        for one in batch:
+            if not one.decided.done():
+                one.decided.set_result(version)
 
     async def _wait(self) -> None:
-        self._changed.clear()
-        patience = self._rule.patience_ms(self._waited_ms()) if self._queue else None
+        loop = asyncio.get_running_loop()
+        self._waker = loop.create_future()
+        timer: asyncio.TimerHandle | None = None
+        if self._queue:
+            patience = self._rule.patience_ms((now() - self._queue[0].since) * 1000)
+            if patience is not None:
+                timer = loop.call_later(patience / 1000, self.wake)
         try:
-            async with asyncio.timeout(None if patience is None else patience / 1000):
-                await self._changed.wait()
-        except TimeoutError:
-            return
-
-    def _drain(self) -> Iterator[Waiting]:
-        while self._queue:
-            yield self._queue.popleft()
+            await self._waker
+        finally:
+            self._waker = None
+            if timer is not None:
+                timer.cancel()

@@ -2,53 +2,82 @@
 
 from __future__ import annotations
 
-import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from rlvla.core.errors import TrainingError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
 
     from rlvla.core.interfaces import Policy
     from rlvla.core.slots import Slots
     from rlvla.core.types import Request
     from rlvla.core.weights import Weights
 
+NO_TURN: AbstractContextManager[None] = nullcontext()
+
 
 class Generator:
     """Reads observations from the shared rows, writes decisions, and follows the weights."""
 
-    def __init__(self, policy: Policy, slots: Slots, weights: Weights) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        slots: Slots,
+        weights: Weights,
+        *,
+        turn: AbstractContextManager[None] = NO_TURN,
+    ) -> None:
         self.version = -1
         self._policy = policy
         self._slots = slots
         self._weights = weights
+        self._turn = turn
         self._trained = trained_parameters(policy.module)
 
-    def act(self, requests: Sequence[Request], *, version: int) -> int:
+    def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
         """Decide for each request; see `GeneratorWorker.act`.
 
         New weights are taken over here, between batches and never inside one.
         """
-        self._follow(version)
-        slots = [request.slot for request in requests]
-        with torch.no_grad():
+        _, slots, seeds, temperatures, exact = zip(*requests, strict=True)
+        self._follow(version, exact[0])
+        padding = [slots[-1]] * (rows - len(slots))
+        seeds, temperatures = (
+            [*column, *[column[-1]] * len(padding)] for column in (seeds, temperatures)
+        )
+        observations = self._slots.read([*slots, *padding], "observation")
+        with self._turn, torch.no_grad():
             decision = self._policy.act(
-                self._slots.read(slots, "observation"),
-                seeds=np.array([request.seed for request in requests], np.uint64),
-                temperature=np.array([request.temperature for request in requests], np.float32),
+                observations,
+                seeds=np.array(seeds, np.uint64),
+                temperature=np.array(temperatures, np.float32),
             )
-        self._slots.write("decision", slots, decision)
+        count = len(slots)
+        self._slots.write("decision", slots, {name: one[:count] for name, one in decision.items()})
         return self.version
 
-    def _follow(self, version: int) -> None:
-        while self._weights.version < version:
-            time.sleep(0.0005)  # the publication was announced, its last word is on its way
-        if self._weights.version == self.version:
+    def _follow(self, version: int, exact: int) -> None:
+        if exact >= 0:
+            if exact != self.version:
+                self._take_over(exact, self._weights.fetch_exactly(exact))
             return
-        self.version, tensors = self._weights.fetch()
+        if self._weights.version < version:
+            raise TrainingError(
+                f"version {version} of the weights was announced, {self._weights.version} is there"
+            )
+        if self._weights.version != self.version:
+            self._take_over(*self._weights.fetch())
+
+    def _take_over(self, version: int, tensors: Mapping[str, NDArray[np.float32]]) -> None:
+        self.version = version
         with torch.no_grad():
             for name, parameter in self._trained.items():
                 parameter.copy_(torch.from_numpy(tensors[name]))

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from rlvla.core.types import Arrays, Field, Observation, SimulatorSpec, Start, StepResult
+    from rlvla.core.assignment import Assignment
+    from rlvla.core.types import (
+        Arrays,
+        Field,
+        Observation,
+        Queue,
+        SimulatorSpec,
+        Start,
+        StepResult,
+    )
     from rlvla.core.workers import Job, Workers
 
 
@@ -56,6 +65,24 @@ class Simulator(Protocol):
 
     def close(self) -> None:
         """Release everything; the simulator is not used again."""
+        ...
+
+
+class BatchSimulator(Simulator, Protocol):
+    """A simulator whose `spec.batched` is true: it steps many lanes in one call.
+
+    A call names lanes in any order, each once. Only lanes of a split are stepped together; the
+    others keep their state.
+    """
+
+    def reset_batch(self, lanes: Sequence[int], starts: Sequence[Start]) -> Sequence[Observation]:
+        """Begin an episode in each of these lanes."""
+        ...
+
+    def step_batch(
+        self, lanes: Sequence[int], actions: NDArray[np.float32]
+    ) -> Sequence[StepResult]:
+        """Execute a chunk in each of these lanes, float32 [N, C, D]."""
         ...
 
 
@@ -204,30 +231,41 @@ class Algorithm(Protocol):
 
 
 class Batching(Protocol):
-    """Decides when waiting requests become a batch for the generator. Pure: no clock, no I/O.
+    """Decides when waiting requests become a batch for a generator."""
 
-    The core's batcher keeps the order of arrival, never splits a request and starts the clock
-    when the first request of the batch is enqueued.
+    def rule(self, groups: Mapping[int, int]) -> BatchingRule:
+        """Return a fresh rule for one generator; `groups` maps the lanes it serves to groups.
+
+        Raise ValueError if the options do not fit them.
+        """
+        ...
+
+
+class BatchingRule(Protocol):
+    """The batching of one generator. No clock, no I/O: what it knows, it is told.
+
+    The core's batcher asks when the generator is free and anything changed, keeps the order of
+    arrival and starts a request's clock when it is enqueued.
     """
 
-    def take(self, waiting: int, active: int, waited_ms: float) -> int:
-        """Return how many of the oldest requests to serve now; 0 to wait on.
-
-        `waiting` requests are queued, `active` lanes are between two decisions or waiting
-        (so no more than `active` can come), and the oldest has waited for `waited_ms`.
-        """
+    def take(self, queue: Queue) -> Sequence[int]:
+        """Return which of `queue.lanes` to serve now, as rising positions; none to wait on."""
         ...
 
     def patience_ms(self, waited_ms: float) -> float | None:
         """Return after how long `take` should be asked again even if nothing arrives."""
         ...
 
+    def served(self, size: int, seconds: float) -> None:
+        """Learn that the generator took `seconds` for a batch of `size` requests."""
+        ...
+
 
 class Sharding(Protocol):
-    """Decides which simulator worker owns which lanes."""
+    """Decides which simulator worker owns a lane and which generator serves it."""
 
-    def split(self, lanes: int) -> list[range]:
-        """Return the lanes of each worker; every lane is in exactly one."""
+    def assign(self, lanes: int) -> Assignment:
+        """Return the assignment of `lanes` lanes; raise ValueError if the options do not fit."""
         ...
 
 

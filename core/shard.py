@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from rlvla.core.errors import LaneLostError, PluginError
-from rlvla.core.types import Outcome, encode_instruction, observation_fields, result_fields
+from rlvla.core.types import Outcome, encode_instruction, observation_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rlvla.core.interfaces import ExpertSimulator, Simulator
+    from rlvla.core.interfaces import BatchSimulator, ExpertSimulator, Simulator
     from rlvla.core.slots import Slots
     from rlvla.core.types import Array, Field, Observation, Start, StepResult
+    from rlvla.core.workers import Move
 
 
 class Shard:
@@ -27,7 +28,7 @@ class Shard:
         self._observed = observation_fields(simulator.spec)
         simulator.start(len(lanes))
 
-    def reset(self, lane: int, start: Start, *, into: int) -> None:
+    def reset(self, lane: int, start: Start, into: int) -> None:
         """Begin an episode; see `ShardWorker.reset`."""
         try:
             observation = self._simulator.reset(self._local[lane], start)
@@ -35,12 +36,26 @@ class Shard:
             raise LaneLostError(lane, "env_error", f"reset raised {error!r}") from error
         self._write_observation(lane, observation, into)
 
-    def step(self, lane: int, slot: int, *, into: int) -> Outcome:
+    def step(self, lane: int, slot: int, into: int) -> Outcome:
         """Execute the actions in `slot`; see `ShardWorker.step`."""
-        actions = self._slots.read([slot], "decision")["action"][0]
+        actions = self._slots.read_field([slot], "decision", "action")[0]
         return self._execute(lane, slot, actions, into)
 
-    def demonstrate(self, lane: int, slot: int, *, into: int) -> Outcome:
+    def step_batch(self, moves: Sequence[Move]) -> list[Outcome]:
+        """Execute the actions of many lanes at once; see `ShardWorker.step_batch`."""
+        lanes = [lane for lane, _, _ in moves]
+        actions = self._slots.read_field([slot for _, slot, _ in moves], "decision", "action")
+        simulator = cast("BatchSimulator", self._simulator)
+        try:
+            results = simulator.step_batch([self._local[lane] for lane in lanes], actions)
+        except Exception as error:
+            raise LaneLostError(lanes[0], "env_error", f"step_batch raised {error!r}") from error
+        return [
+            self._write(lane, result, slot, into)
+            for (lane, slot, into), result in zip(moves, results, strict=True)
+        ]
+
+    def demonstrate(self, lane: int, slot: int, into: int) -> Outcome:
         """Let the expert act; see `ShardWorker.demonstrate`."""
         expert = getattr(self._simulator, "expert", None)
         if expert is None:
@@ -64,7 +79,13 @@ class Shard:
             result = self._simulator.step(self._local[lane], actions)
         except Exception as error:
             raise LaneLostError(lane, "env_error", f"step raised {error!r}") from error
-        self._write_result(lane, result, slot, len(actions))
+        return self._write(lane, result, slot, into)
+
+    def _write(self, lane: int, result: StepResult, slot: int, into: int) -> Outcome:
+        fields = self._slots.layout.parts["result"]
+        row: dict[str, Array] = {name: getattr(result, name) for name in fields}
+        _check(lane, row, fields)
+        self._slots.write_row("result", slot, row)
         self._write_observation(lane, result.observation, into)
         return Outcome(
             reward=float(result.reward.sum()),
@@ -73,12 +94,6 @@ class Shard:
             truncated=bool(result.truncated.any()),
             success=bool(result.success),
         )
-
-    def _write_result(self, lane: int, result: StepResult, slot: int, chunk: int) -> None:
-        fields = result_fields(chunk)
-        row: dict[str, Array] = {name: getattr(result, name) for name in fields}
-        _check(lane, row, fields)
-        self._slots.write("result", [slot], _stacked(row))
 
     def _write_observation(self, lane: int, observation: Observation, into: int) -> None:
         row: dict[str, Array] = {f"image/{name}": one for name, one in observation.images.items()}
@@ -89,11 +104,7 @@ class Shard:
         except ValueError as error:
             raise LaneLostError(lane, "contract", str(error)) from error
         _check(lane, row, self._observed)
-        self._slots.write("observation", [into], _stacked(row))
-
-
-def _stacked(row: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: one[None] for name, one in row.items()}
+        self._slots.write_row("observation", into, row)
 
 
 def _check(lane: int, row: Mapping[str, Array], fields: Mapping[str, Field]) -> None:

@@ -72,6 +72,23 @@ class Slots:
             self._views[name][index] = values[name]
         self._views[f"commit/{part}"][index] = self._views[f"begin/{part}"][index]
 
+    def write_row(self, part: str, slot: int, values: Arrays) -> None:
+        """Write one part of one row; `values` holds each of its fields."""
+        begin = self._views[f"begin/{part}"]
+        begin[slot] += 1
+        for name in self.layout.parts[part]:
+            self._views[name][slot] = values[name]
+        self._views[f"commit/{part}"][slot] = begin[slot]
+
+    def read_field(self, slots: Sequence[int], part: str, name: str) -> Array:
+        """Return a copy of one field of a part, stacked like `slots`."""
+        index = np.asarray(slots, np.int64)
+        before = self._committed(part, index)
+        field = self._views[name][index]
+        if not np.array_equal(before, self._committed(part, index)):
+            raise TornRowError(f"slots {list(slots)} were written while they were read")
+        return field
+
     def read(self, slots: Sequence[int], *parts: str) -> dict[str, Array]:
         """Return copies of the fields of these parts, stacked like `slots`."""
         index = np.asarray(slots, np.int64)

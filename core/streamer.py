@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 from rlvla.core.errors import ClosedError
@@ -24,66 +25,80 @@ class Streamer:
         self.batch_size = batch_size
         self.max_staleness = max_staleness
         self._open: dict[int, tuple[int, int]] = {}
-        self._done: list[Segment] = []
+        self._owed: defaultdict[int, int] = defaultdict(int)
+        """Version to the decisions of the open segments that began with it."""
+        self._done: defaultdict[int, deque[Segment]] = defaultdict(deque)
+        """Version to the finished segments whose oldest decision it made."""
         self._closed = False
-        self._changed = asyncio.Condition()
+        self._waker: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
-        return len(self._done)
+        return sum(map(len, self._done.values()))
 
     def open(self, lane: int, *, version: int, decisions: int) -> None:
         """Note that `lane` begins a segment of `decisions` under `version` or later."""
         self._open[lane] = (version, decisions)
+        self._owed[version] += decisions
 
-    async def put(self, segment: Segment) -> None:
+    def put(self, segment: Segment) -> None:
         """Hand over the finished segment of its lane."""
-        self._open.pop(segment.lane)
-        self._done.append(segment)
-        self._done.sort(key=lambda one: min(one.versions))
-        await self._notify()
+        self._shut(segment.lane)
+        self._done[min(segment.versions)].append(segment)
+        self._wake()
 
-    async def abandon(self, lane: int) -> None:
-        """Note that the segment of `lane` came to nothing."""
-        self._open.pop(lane, None)
-        await self._notify()
+    def abandon(self, lane: int) -> None:
+        """Note that the segment of `lane`, if any, came to nothing."""
+        if lane in self._open:
+            self._shut(lane)
+            self._wake()
 
     async def take(self, *, version: int, room: int) -> list[Segment]:
         """Wait for segments for the batch of `version` that has `room` decisions left.
 
-        Raise `ClosedError` once closed, also if segments are left.
+        Raise `ClosedError` once closed, also if segments are left. One caller at a time.
         """
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._closed or self._fitting(version, room))
-            if self._closed:
-                raise ClosedError
-            taken = self._fitting(version, room)
-            del self._done[: len(taken)]
-            return taken
+        while not self._closed:
+            if taken := self._fitting(version, room):
+                return taken
+            self._waker = asyncio.get_running_loop().create_future()
+            await self._waker
+        raise ClosedError
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End every `take`. Idempotent."""
         self._closed = True
-        await self._notify()
+        self._wake()
 
     def _fitting(self, version: int, room: int) -> list[Segment]:
         taken: list[Segment] = []
-        for segment in self._done:
-            if len(segment) > room - self._kept(version, min(segment.versions)):
+        for first in sorted(self._done):
+            waiting = self._done[first]
+            kept = self._kept(version, first)
+            while waiting and len(waiting[0]) <= room - kept:
+                room -= len(waiting[0])
+                taken.append(waiting.popleft())
+            if waiting:
                 break
-            taken.append(segment)
-            room -= len(segment)
+            del self._done[first]
         return taken
 
     def _kept(self, version: int, younger: int) -> int:
         """Places of the present batch that segments older than `younger` cannot do without."""
         kept = owed = 0
-        for first, decisions in sorted(self._open.values()):
-            if first < younger:
-                owed += decisions
-                later_batches = first + self.max_staleness - version
-                kept = max(kept, owed - later_batches * self.batch_size)
+        for first in sorted(self._owed):
+            if first >= younger:
+                break
+            owed += self._owed[first]
+            later_batches = first + self.max_staleness - version
+            kept = max(kept, owed - later_batches * self.batch_size)
         return kept
 
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+    def _shut(self, lane: int) -> None:
+        version, decisions = self._open.pop(lane)
+        self._owed[version] -= decisions
+        if not self._owed[version]:
+            del self._owed[version]
+
+    def _wake(self) -> None:
+        if self._waker is not None and not self._waker.done():
+            self._waker.set_result(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,13 @@ import torch
 
 from rlvla.core.batch import Batch
 from rlvla.core.errors import TrainingError
-from rlvla.core.generator import trained_parameters
+from rlvla.core.generator import NO_TURN, trained_parameters
 from rlvla.core.slots import PARTS
 from rlvla.core.statistics import Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from rlvla.core.interfaces import Algorithm, Policy
     from rlvla.core.slots import Slots
@@ -38,7 +40,14 @@ class Trainer:
     """
 
     def __init__(
-        self, policy: Policy, algorithm: Algorithm, slots: Slots, weights: Weights, *, seed: int
+        self,
+        policy: Policy,
+        algorithm: Algorithm,
+        slots: Slots,
+        weights: Weights,
+        *,
+        seed: int,
+        turn: AbstractContextManager[None] = NO_TURN,
     ) -> None:
         self.updates = 0
         self._policy = policy
@@ -46,6 +55,10 @@ class Trainer:
         self._slots = slots
         self._weights = weights
         self._seed = seed
+        self._turn = turn
+        self._publisher = ThreadPoolExecutor(1, "publisher")
+        self._published: Future[None] = Future()
+        self._published.set_result(None)
         self._parameters = trained_parameters(policy.module)
         self._optimizer = torch.optim.AdamW(
             algorithm.parameter_groups(policy.module), betas=BETAS, fused=True
@@ -66,8 +79,8 @@ class Trainer:
         """Keep demonstrations; see `TrainerWorker.store`."""
         self._demonstrations.add(self._read(segments))
 
-    def step(self, version: int) -> dict[str, float]:
-        """Finish the batch and publish `version`; see `TrainerWorker.step`."""
+    def step(self) -> dict[str, float]:
+        """Finish the batch; see `TrainerWorker.step`."""
         if self._algorithm.demonstrations:
             self._batch = self._sample()
         for one in self._statistics.values():
@@ -81,15 +94,18 @@ class Trainer:
         for one in self._statistics.values():
             one.finish()
         self.updates += 1
-        self.publish(version)
         metrics = {name: float(np.mean(values)) for name, values in self._metrics.items()}
         self._begin()
         return metrics
 
-    def publish(self, version: int) -> None:
-        """Make the present weights visible to the generators."""
+    def publish(self, version: int) -> Future[None]:
+        """Copy the weights for the generators, beside what follows; see `TrainerWorker.publish`.
+
+        Tensor by tensor, until the next optimizer step at the latest: it waits for the copy.
+        """
         tensors = {name: one.detach().numpy() for name, one in self._parameters.items()}
-        self._weights.publish(version, tensors)
+        self._published = self._publisher.submit(self._weights.publish, version, tensors)
+        return self._published
 
     def save(self, directory: str) -> None:
         """Write all training state; see `TrainerWorker.save`."""
@@ -100,13 +116,18 @@ class Trainer:
 
     def load(self, directory: str, version: int) -> None:
         """Restore what `save` wrote; see `TrainerWorker.load`."""
+        self._published.result()
         self._policy.load(directory)
         state = json.loads(Path(directory, "trainer.json").read_text())
         self.updates = state["updates"]
         self._statistics = {name: Statistics(one) for name, one in state["statistics"].items()}
         self._restore_optimizer(_FILES.load_file(Path(directory, "optimizer.safetensors")))
         self._begin()
-        self.publish(version)
+        self.publish(version).result()
+
+    def close(self) -> None:
+        """End the copying."""
+        self._publisher.shutdown()
 
     def _begin(self) -> None:
         self._batch = Batch()
@@ -165,10 +186,11 @@ class Trainer:
     def _backward(self, batch: Arrays) -> None:
         statistics = {name: one.moments() for name, one in self._statistics.items()}
         statistics["updates"] = (float(self.updates), 0.0)
-        loss, metrics = self._algorithm.loss(self._policy, batch, statistics)
-        if not torch.isfinite(loss).all():  # a clipped ratio of NaN has a gradient of zero
-            raise TrainingError(f"the loss of update {self.updates} is not finite")
-        torch.autograd.backward(loss.sum() / self._algorithm.batch_size)
+        with self._turn:
+            loss, metrics = self._algorithm.loss(self._policy, batch, statistics)
+            if not torch.isfinite(loss).all():  # a clipped ratio of NaN has a gradient of zero
+                raise TrainingError(f"the loss of update {self.updates} is not finite")
+            torch.autograd.backward(loss.sum() / self._algorithm.batch_size)
         for name, values in {"loss": loss, **metrics}.items():
             self._metrics[name] += values.detach().tolist()
 
@@ -181,6 +203,7 @@ class Trainer:
         )
         if not torch.isfinite(norm):
             raise TrainingError(f"the gradient of update {self.updates} is not finite")
+        self._published.result()  # the copy reads what the step changes
         self._optimizer.step()
         self._optimizer.zero_grad()
         self._metrics["grad_norm"].append(float(norm))

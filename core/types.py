@@ -5,9 +5,10 @@ Shapes use C for the actions of a chunk and D for the dimensions of an action.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -54,6 +55,8 @@ class SimulatorSpec:
     """Actions after which an episode is truncated."""
     control_hz: float
     """Actions per second of simulated time."""
+    batched: bool = False
+    """The lanes of a worker are stepped all at once: see `interfaces.BatchSimulator`."""
 
     @property
     def action_dim(self) -> int:
@@ -108,9 +111,8 @@ class StepResult:
     """The task is achieved."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The part of a `StepResult` that the event loop sees."""
+class Outcome(NamedTuple):
+    """The part of a `StepResult` that the event loop sees; a tuple, as it travels as a list."""
 
     reward: float
     """Sum over the chunk."""
@@ -126,15 +128,31 @@ class Outcome:
         return self.terminated or self.truncated
 
 
-@dataclass(frozen=True)
-class Request:
-    """A lane that waits for a decision on the observation in its slot."""
+class Request(NamedTuple):
+    """A lane that waits for a decision on the observation in its slot; it travels as a list."""
 
+    lane: int
     slot: int
     seed: int
     """Of the sampling noise: a function of run, episode and decision, never of slot or batch."""
     temperature: float
     """Of sampling; 0 decodes greedily."""
+    version: int = -1
+    """The only version of the weights that may decide; -1 for any that is new enough."""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What a batching rule sees of the lanes that one generator serves."""
+
+    lanes: Sequence[int]
+    """Lanes that wait for a decision, the longest waiting first."""
+    active: AbstractSet[int]
+    """Lanes that are between two decisions or wait: no other can come."""
+    waited_ms: float
+    """How long the first has waited."""
+    time_s: float
+    """Now, on the run's monotonic clock."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +169,8 @@ class Segment:
     bootstrap: tuple[int, ...]
     versions: tuple[int, ...]
     """Version of the weights that made each decision."""
+    cell: int = 0
+    """Whose lane and slots these are."""
 
     def __len__(self) -> int:
         return len(self.slots)

@@ -6,32 +6,35 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rlvla.core.errors import TrainingError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from mmap import mmap
 
     from numpy.typing import NDArray
 
-BANKS = 2
 HEADER = 64
 
 
-def weights_bytes(shapes: Mapping[str, tuple[int, ...]]) -> int:
+def weights_bytes(shapes: Mapping[str, tuple[int, ...]], *, banks: int = 2) -> int:
     """Return how many bytes `Weights` needs for these tensors."""
-    return BANKS * (HEADER + 4 * sum(int(np.prod(shape)) for shape in shapes.values()))
+    return banks * (HEADER + 4 * sum(int(np.prod(shape)) for shape in shapes.values()))
 
 
 class Weights:
-    """Two banks of float32 tensors that the publisher fills in turn.
+    """Banks of float32 tensors, two or more, that the publisher fills in turn.
 
     Each bank stands between a begin and a commit word that hold its version. The publisher never
     waits. A reader that is overtaken sees the words differ and takes the newer bank, so that it
     may skip versions and never mixes two.
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], buffer: mmap | bytearray) -> None:
-        size = weights_bytes(shapes) // BANKS
-        self._banks = [_Bank(shapes, buffer, bank * size) for bank in range(BANKS)]
+    def __init__(
+        self, shapes: Mapping[str, tuple[int, ...]], buffer: mmap | bytearray, *, banks: int = 2
+    ) -> None:
+        size = weights_bytes(shapes, banks=1)
+        self._banks = [_Bank(shapes, buffer, bank * size) for bank in range(banks)]
 
     @property
     def version(self) -> int:
@@ -39,7 +42,7 @@ class Weights:
         return max(bank.version for bank in self._banks)
 
     def publish(self, version: int, tensors: Mapping[str, NDArray[np.float32]]) -> None:
-        """Write `version` over the older bank, or over one that a writer left unfinished."""
+        """Write `version` over the oldest bank, or over one that a writer left unfinished."""
         min(self._banks, key=lambda one: one.version).write(version, tensors)
 
     def fetch(self) -> tuple[int, dict[str, NDArray[np.float32]]]:
@@ -50,6 +53,16 @@ class Weights:
             tensors = bank.read()
             if bank.version == version >= 0:
                 return version, tensors
+
+    def fetch_exactly(self, version: int) -> dict[str, NDArray[np.float32]]:
+        """Return copies of the tensors of `version`; raise TrainingError if it is overwritten."""
+        for bank in self._banks:
+            if bank.version == version:
+                tensors = bank.read()
+                if bank.version == version:
+                    return tensors
+        held = sorted(bank.version for bank in self._banks)
+        raise TrainingError(f"version {version} of the weights is not there, only {held}")
 
 
 class _Bank:

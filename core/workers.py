@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from rlvla.core.placement import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rlvla.core.interfaces import Algorithm, Model, Simulator
-    from rlvla.core.slots import Slots
-    from rlvla.core.types import Outcome, Request, Segment, Start
+    from rlvla.core.types import Array, Outcome, Request, Segment, Start
+
+
+Move: TypeAlias = tuple[int, int, int]
+"""Lane, slot of its decision, slot for what follows."""
 
 
 class ShardWorker(Protocol):
@@ -36,14 +41,19 @@ class ShardWorker(Protocol):
         """Like `step`, but let the simulator's expert choose the actions and write them first."""
         ...
 
+    async def step_batch(self, moves: Sequence[Move]) -> Sequence[Outcome]:
+        """Like `step` for many lanes at once, which share their fate; for batched simulators."""
+        ...
+
 
 class GeneratorWorker(Protocol):
     """The pipeline's view of a generator."""
 
-    async def act(self, requests: Sequence[Request], *, version: int) -> int:
+    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
         """Decide for each request, in its slot; return the version of the weights that did.
 
-        That version is at least `version`, one for all requests of the call.
+        That version is at least `version`, one for all requests of the call, and the one that
+        they name, if they do. The forward pass is padded to `rows` rows.
         """
         ...
 
@@ -59,12 +69,15 @@ class TrainerWorker(Protocol):
         """Keep these decisions as demonstrations."""
         ...
 
-    async def step(self, version: int) -> Mapping[str, float]:
-        """Finish the batch: one optimizer step (one per epoch), publish as `version`; metrics."""
+    async def step(self) -> Mapping[str, float]:
+        """Finish the batch with one optimizer step, or one per epoch; return metrics."""
         ...
 
     async def publish(self, version: int) -> None:
-        """Make the present weights visible to the generators as `version`."""
+        """Make the present weights visible to the generators as `version`.
+
+        Goes on beside the calls that follow; returns when the generators can see all of it.
+        """
         ...
 
     async def save(self, directory: str) -> None:
@@ -76,14 +89,31 @@ class TrainerWorker(Protocol):
         ...
 
 
+class Rows(Protocol):
+    """The shared rows of a cell, as the event loop sees them; see `slots.Slots`."""
+
+    count: int
+
+    def read(self, slots: Sequence[int], *parts: str) -> dict[str, Array]:
+        """Return copies of the fields of these parts, stacked like `slots`."""
+        ...
+
+
 @dataclass(frozen=True)
-class Workers:
-    """What a runtime hands to the pipeline."""
+class Cell:
+    """Simulators and generators that share the memory of one machine."""
 
     shards: Sequence[ShardWorker]
-    generator: GeneratorWorker
+    generators: Sequence[GeneratorWorker]
+    slots: Rows
+
+
+@dataclass(frozen=True)
+class Workers:
+    """What a runtime hands to the pipeline: cells, and the one trainer of all."""
+
+    cells: Sequence[Cell]
     trainer: TrainerWorker
-    slots: Slots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +125,14 @@ class Job:
     algorithm: Algorithm
     lanes: Sequence[Sequence[int]]
     """The lanes of each shard."""
+    generators: int = 1
+    """How many generators serve them."""
+    placement: Placement = field(default_factory=Placement)
+    """What each group of workers runs on."""
     slots: int
     """How many rows the shared memory holds."""
     seed: int
+    banks: int = 2
+    """How many versions of the weights the shared memory holds."""
     weights: str | None = None
     """Directory that an earlier phase's trainer saved; the policy starts from it."""

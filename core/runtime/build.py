@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rlvla.core.component import construct, describe
+from rlvla.core.component import build, construct, describe, options_of
 from rlvla.core.memory import map_shared
+from rlvla.core.placement import Placement
+from rlvla.core.runtime.turn import Turn
 from rlvla.core.shard import Shard
 from rlvla.core.slots import Layout
 from rlvla.core.weights import Weights, weights_bytes
@@ -18,6 +22,7 @@ from rlvla.core.workers import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from rlvla.core.generator import Generator
     from rlvla.core.interfaces import Policy
@@ -25,6 +30,15 @@ if TYPE_CHECKING:
     from rlvla.core.trainer import Trainer
 
 COMPONENTS = ("simulator", "model", "algorithm")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Descriptors of what the workers of a job share."""
+
+    slots: int
+    weights: int
+    turns: int
 
 
 def layout_of(job: Job) -> Layout:
@@ -38,40 +52,46 @@ def build_shard(job: Job, number: int, slots: Slots) -> Shard:
     return Shard(job.simulator, job.lanes[number], slots)
 
 
-def build_trainer(job: Job, slots: Slots, weights: int) -> Trainer:
-    """Build the trainer, and give the memory behind `weights` its size."""
+def build_trainer(job: Job, slots: Slots, memory: Memory) -> Trainer:
+    """Build the trainer, and give the memory of the weights its size."""
     from rlvla.core.generator import shapes_of
     from rlvla.core.trainer import Trainer
 
     policy = _build_policy(job)
     shapes = shapes_of(policy.module)
-    os.ftruncate(weights, weights_bytes(shapes))
-    shared = Weights(shapes, map_shared(weights))
-    return Trainer(policy, job.algorithm, slots, shared, seed=job.seed)
+    os.ftruncate(memory.weights, weights_bytes(shapes, banks=job.banks))
+    shared = Weights(shapes, map_shared(memory.weights), banks=job.banks)
+    turn = _turn(job, "trainer", memory)
+    return Trainer(policy, job.algorithm, slots, shared, seed=job.seed, turn=turn)
 
 
-def build_generator(job: Job, slots: Slots, weights: int) -> Generator:
-    """Build a generator that follows the memory behind `weights`."""
+def build_generator(job: Job, slots: Slots, memory: Memory) -> Generator:
+    """Build a generator that follows the weights of the trainer."""
     from rlvla.core.generator import Generator, shapes_of
 
     policy = _build_policy(job)
-    while os.fstat(weights).st_size == 0:
+    while os.fstat(memory.weights).st_size == 0:
         time.sleep(0.005)  # the trainer is being built at the same time
-    return Generator(policy, slots, Weights(shapes_of(policy.module), map_shared(weights)))
+    weights = Weights(shapes_of(policy.module), map_shared(memory.weights), banks=job.banks)
+    return Generator(policy, slots, weights, turn=_turn(job, "generator", memory))
 
 
 def job_to_plain(job: Job) -> dict[str, Any]:
     """Return a job as JSON-able data for a worker process."""
-    return {
-        name: describe(value) if name in COMPONENTS else value
-        for name, value in ((one, getattr(job, one)) for one in Job.__dataclass_fields__)
-    }
+    plain = {name: getattr(job, name) for name in Job.__dataclass_fields__}
+    described = {name: describe(plain[name]) for name in COMPONENTS}
+    return plain | described | {"placement": options_of(job.placement)}
 
 
 def job_from_plain(plain: Mapping[str, Any]) -> Job:
     """Rebuild what `job_to_plain` returned."""
     built: dict[str, Any] = {name: construct(plain[name]) for name in COMPONENTS}
-    return Job(**{**plain, **built})
+    return Job(**{**plain, **built, "placement": build(Placement, plain["placement"])})
+
+
+def _turn(job: Job, role: str, memory: Memory) -> AbstractContextManager[None]:
+    number = job.placement.turn(role)
+    return nullcontext() if number is None else Turn(memory.turns, number)
 
 
 def _build_policy(job: Job) -> Policy:

@@ -9,8 +9,12 @@ import os
 import resource
 import signal
 import socket
+import threading
+import time
 import traceback
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import Future
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from rlvla.core.errors import LaneLostError, RlvlaError
 from rlvla.core.memory import map_shared
@@ -21,28 +25,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 PR_SET_PDEATHSIG = 1
+COMPANY_S = 0.0005
+"""Answers that come within so many seconds of the last ones wait for company."""
 
 
 class Child:
     """A worker that is built by its first call."""
 
-    def __init__(self, slots: int, weights: int) -> None:
-        self._slots = slots
-        self._weights = weights
+    def __init__(self, memory: build.Memory) -> None:
+        self._memory = memory
         self._worker: Any = None
 
-    def call(self, method: str, values: list[Any], named: Mapping[str, Any]) -> list[Any]:
-        """Return the answer to one call: its kind and its result or what went wrong."""
-        try:
-            return ["ok", self._method(method)(*values, **named)]
-        except LaneLostError as lost:
-            traceback.print_exc()
-            return [lost.reason, lost.detail]
-        except RlvlaError as error:
-            return [type(error).__name__, str(error)]
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is the parent's to judge
-            traceback.print_exc()
-            return ["error", f"{type(error).__name__}: {error}"]
+    def call(self, method: str, values: list[Any], named: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        """Return the result of a call; it may be a Future."""
+        return self._method(method)(*values, **named)
 
     def close(self) -> None:
         """Let the worker release what it holds."""
@@ -54,30 +50,90 @@ class Child:
 
     def _build(self, role: str, number: int, plain: Mapping[str, Any]) -> None:
         job = build.job_from_plain(plain)
-        slots = Slots(build.layout_of(job), job.slots, map_shared(self._slots))
+        slots = Slots(build.layout_of(job), job.slots, map_shared(self._memory.slots))
         if role == "shard":
             self._worker = build.build_shard(job, number, slots)
         elif role == "trainer":
-            self._worker = build.build_trainer(job, slots, self._weights)
+            self._worker = build.build_trainer(job, slots, self._memory)
         else:
-            self._worker = build.build_generator(job, slots, self._weights)
+            self._worker = build.build_generator(job, slots, self._memory)
+
+
+class Answers:
+    """Answers on their way to the parent; those that are quick to come travel together."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._ready: list[list[Any]] = []
+        self._sent = 0.0
+        self._turn = threading.Lock()  # a Future may be answered by a thread of the worker
+
+    def give(self, number: int, function: Callable[[], Any]) -> None:
+        """Answer a call with what `function` returns or raises, now or when it is known."""
+        kind, result = _answer(function)
+        if isinstance(result, Future):
+            later = cast("Future[Any]", result)
+            later.add_done_callback(lambda done: self._give_at_once(number, done))
+            return
+        with self._turn:
+            self._ready.append([number, kind, result])
+            if time.monotonic() - self._sent > COMPANY_S:
+                self._send()
+
+    def flush(self) -> None:
+        """Send what is ready."""
+        with self._turn:
+            self._send()
+
+    def _give_at_once(self, number: int, done: Future[Any]) -> None:
+        self.give(number, done.result)
+        self.flush()
+
+    def _send(self) -> None:
+        ready, self._ready = self._ready, []
+        self._sent = time.monotonic()
+        if ready:
+            wire.send(self._connection, ready)
+
+
+def _answer(function: Callable[[], Any]) -> tuple[str, Any]:
+    try:
+        return "ok", function()
+    except LaneLostError as lost:
+        traceback.print_exc()
+        return lost.reason, lost.detail
+    except RlvlaError as error:
+        return type(error).__name__, str(error)
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is the parent's to judge
+        traceback.print_exc()
+        return "error", f"{type(error).__name__}: {error}"
 
 
 def main() -> None:
     """Answer the parent's calls until it hangs up."""
     parser = argparse.ArgumentParser()
-    for name in ("parent", "connection", "slots", "weights"):
+    for name in ("parent", "connection", "slots", "weights", "turns"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--cores", default="")
     arguments = parser.parse_args()
     _die_with(arguments.parent)
+    if arguments.cores:
+        os.sched_setaffinity(0, {int(core) for core in arguments.cores.split(",")})
     connection = socket.socket(fileno=arguments.connection)
-    child = Child(arguments.slots, arguments.weights)
+    child = Child(build.Memory(arguments.slots, arguments.weights, arguments.turns))
     try:
-        for number, method, values, named in _messages(connection):
-            wire.send(connection, [number, *child.call(method, values, named)])
+        _serve(connection, child)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the parent hung up in the middle of a call
     child.close()
+
+
+def _serve(connection: socket.socket, child: Child) -> None:
+    answers = Answers(connection)
+    for calls in _messages(connection):
+        for number, method, values, named in calls:
+            answers.give(number, partial(child.call, method, values, named))
+        answers.flush()
 
 
 def _die_with(parent: int) -> None:
@@ -93,7 +149,7 @@ def _die_with(parent: int) -> None:
 
 def _messages(connection: socket.socket) -> Iterator[Any]:
     lines = wire.Lines()
-    while data := connection.recv(1 << 16):
+    while data := connection.recv(1 << 18):
         yield from map(wire.decode, lines.feed(data))
 
 

@@ -8,9 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rlvla.core.memory import SharedMemory
-from rlvla.core.runtime.build import build_generator, build_shard, build_trainer, layout_of
+from rlvla.core.runtime.build import (
+    Memory,
+    build_generator,
+    build_shard,
+    build_trainer,
+    layout_of,
+)
 from rlvla.core.slots import Slots
-from rlvla.core.workers import Workers
+from rlvla.core.workers import Cell, Workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
     from rlvla.core.shard import Shard
     from rlvla.core.trainer import Trainer
     from rlvla.core.types import Outcome, Request, Segment, Start
-    from rlvla.core.workers import Job
+    from rlvla.core.workers import Job, Move
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +39,18 @@ class Inline:
         del logs
         layout = layout_of(job)
         slots = Slots(layout, job.slots, bytearray(layout.row_bytes * job.slots))
-        with closing(SharedMemory(0, "weights")) as weights:
-            trainer = build_trainer(job, slots, weights.fd)
-            generator = build_generator(job, slots, weights.fd)
+        with closing(SharedMemory(0, "weights")) as weights, closing(SharedMemory(0, "turns")) as turns:
+            memory = Memory(-1, weights.fd, turns.fd)
+            trainer = InlineTrainer(build_trainer(job, slots, memory))
+            generators = [
+                InlineGenerator(build_generator(job, slots, memory)) for _ in range(job.generators)
+            ]
             numbers = range(len(job.lanes))
             shards = [InlineShard(job.lanes[n], build_shard(job, n, slots)) for n in numbers]
             try:
-                yield Workers(shards, InlineGenerator(generator), InlineTrainer(trainer), slots)
+                yield Workers([Cell(shards, generators, slots)], trainer)
             finally:
+                trainer.close()
                 for shard in shards:
                     shard.close()
 
@@ -55,17 +65,22 @@ class InlineShard:
     async def reset(self, lane: int, start: Start, *, into: int) -> None:
         """Begin an episode; see `ShardWorker.reset`."""
         await asyncio.sleep(0)
-        self._shard.reset(lane, start, into=into)
+        self._shard.reset(lane, start, into)
 
     async def step(self, lane: int, slot: int, *, into: int) -> Outcome:
         """Execute the actions in `slot`; see `ShardWorker.step`."""
         await asyncio.sleep(0)
-        return self._shard.step(lane, slot, into=into)
+        return self._shard.step(lane, slot, into)
+
+    async def step_batch(self, moves: Sequence[Move]) -> Sequence[Outcome]:
+        """Execute the actions of many lanes at once; see `ShardWorker.step_batch`."""
+        await asyncio.sleep(0)
+        return self._shard.step_batch(moves)
 
     async def demonstrate(self, lane: int, slot: int, *, into: int) -> Outcome:
         """Let the expert act; see `ShardWorker.demonstrate`."""
         await asyncio.sleep(0)
-        return self._shard.demonstrate(lane, slot, into=into)
+        return self._shard.demonstrate(lane, slot, into)
 
     def close(self) -> None:
         """Close the simulator."""
@@ -78,10 +93,10 @@ class InlineGenerator:
     def __init__(self, generator: Generator) -> None:
         self._generator = generator
 
-    async def act(self, requests: Sequence[Request], *, version: int) -> int:
+    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
         """Decide; see `GeneratorWorker.act`."""
         await asyncio.sleep(0)
-        return self._generator.act(requests, version=version)
+        return self._generator.act(requests, version=version, rows=rows)
 
 
 class InlineTrainer:
@@ -100,14 +115,14 @@ class InlineTrainer:
         await asyncio.sleep(0)
         self._trainer.store(segments)
 
-    async def step(self, version: int) -> Mapping[str, float]:
+    async def step(self) -> Mapping[str, float]:
         """Take an optimizer step; see `TrainerWorker.step`."""
         await asyncio.sleep(0)
-        return self._trainer.step(version)
+        return self._trainer.step()
 
     async def publish(self, version: int) -> None:
         """Publish; see `TrainerWorker.publish`."""
-        self._trainer.publish(version)
+        self._trainer.publish(version).result()
 
     async def save(self, directory: str) -> None:
         """Write all training state; see `TrainerWorker.save`."""
@@ -116,3 +131,7 @@ class InlineTrainer:
     async def load(self, directory: str, version: int) -> None:
         """Restore training state; see `TrainerWorker.load`."""
         self._trainer.load(directory, version)
+
+    def close(self) -> None:
+        """End the copying of weights."""
+        self._trainer.close()

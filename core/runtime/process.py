@@ -1,4 +1,4 @@
-"""A worker process as its parent sees it: calls go out, answers or its end come back."""
+"""A worker process and the socket to it."""
 
 from __future__ import annotations
 
@@ -8,37 +8,17 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, get_args
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from rlvla.core import errors
-from rlvla.core.clock import now
-from rlvla.core.errors import LossReason
+from rlvla.core.placement import Resources
 from rlvla.core.runtime import wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-
-LOSSES: Mapping[str, LossReason] = MappingProxyType({one: one for one in get_args(LossReason)})
-
-
-class WorkerDiedError(Exception):
-    """The process ended, or was killed because it hung, before it answered."""
-
-    def __init__(self, reason: LossReason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason: LossReason = reason
-
-
-class AnswerError(Exception):
-    """The worker answered that it could not; `kind` says why in one word."""
-
-    def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(detail)
-        self.kind = kind
+    from rlvla.core.runtime.link import Listener
 
 
 @dataclass(frozen=True)
@@ -49,162 +29,103 @@ class Launch:
     """Descriptor of the shared rows."""
     weights: int
     """Descriptor of the shared weights."""
+    turns: int
+    """Descriptor of the file whose locks are turns."""
     logs: Path
     """Where each worker's standard output and error go."""
+    number: int = 0
+    """Of the worker in its group: which of the group's devices it has."""
+    resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
 
+    def connect(self, name: str, listener: Listener) -> ProcessLink:
+        """Start a worker process; see `link.Connect`."""
+        return ProcessLink(name, listener, self)
 
-class WorkerProcess:
-    """One child process; its calls are answered in the order in which they were made.
 
-    It is killed when its oldest call has made no progress for that call's time-out. Everything
-    happens in callbacks of the event loop: no thread and no task belongs to a process.
-    """
+class ProcessLink:
+    """A child process; what is said in one turn of the event loop travels as one line."""
 
-    def __init__(self, name: str, launch: Launch) -> None:
-        self.name = name
-        self.alive = True
-        self._built = False
-        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending: dict[int, tuple[asyncio.Future[Any], float]] = {}
-        self._calls = 0
-        self._progress = now()
-        self._hung = False
+    def __init__(self, name: str, listener: Listener, launch: Launch) -> None:
+        self._listener = listener
+        self._alive = True
+        self._said: list[Any] = []
         self._lines = wire.Lines()
-        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
         self._connection, theirs = socket.socketpair()
         self._log = launch.logs / f"{name}.log"
         with theirs, self._log.open("ab") as log:
             self._process = _spawn(theirs, launch, log.fileno())
-        asyncio.get_running_loop().add_reader(self._connection, self._receive)
+        self._loop.add_reader(self._connection, self._receive)
 
-    async def call(
-        self, method: str, *values: object, within: float, **named: object
-    ) -> wire.Message:
-        """Return the worker's answer, waiting at most `within` seconds once it is its turn.
+    def send(self, number: int, method: str, values: wire.Message, named: wire.Message) -> None:
+        """Ask the process; see `Link.send`."""
+        if not self._said:
+            self._loop.call_soon(self._flush)
+        self._said.append((number, method, values, named))
 
-        Raise `AnswerError` if it answers with an error, `WorkerDiedError` if it does not answer.
-        """
-        if not self.alive:
-            raise WorkerDiedError("crash", f"{self.name} has ended")
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._calls += 1
-        self._pending[self._calls] = (future, within)
-        if len(self._pending) == 1:
-            self._progress = now()
-            self._watch()
-        with suppress(BrokenPipeError, ConnectionResetError):  # its end will be read in a moment
-            wire.send(self._connection, [self._calls, method, values, named])
-        return await future
+    def hang_up(self) -> None:
+        """Close the way to the process; see `Link.hang_up`."""
+        if self._alive:
+            self._flush()
+            self._connection.shutdown(socket.SHUT_WR)
 
     def kill(self) -> None:
-        """End the process now."""
+        """Kill and reap the process; see `Link.kill`."""
+        if not self._alive:
+            return
+        self._alive = False
+        self._loop.remove_reader(self._connection)
+        self._connection.close()
         self._process.kill()
+        code = self._process.wait()
+        self._listener.ended(f"exit code {code}; its last words are in {self._log}")
 
-    async def close(self, grace: float) -> None:
-        """Hang up, let the process end by itself for `grace` seconds, then kill it.
-
-        One that has not been built yet holds nothing and is killed at once.
-        """
-        if self.alive and self._built:
-            self._connection.shutdown(socket.SHUT_WR)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(grace):
-                    await asyncio.shield(self._ended)
-        self._end()
+    def _flush(self) -> None:
+        said, self._said = self._said, []
+        if said and self._alive:
+            with suppress(BrokenPipeError, ConnectionResetError):  # its end will be read soon
+                wire.send(self._connection, said)
 
     def _receive(self) -> None:
         try:
-            data = self._connection.recv(1 << 16, socket.MSG_DONTWAIT)
+            data = self._connection.recv(1 << 18, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except ConnectionResetError:
             data = b""
         if not data:
-            self._end()
+            self.kill()
         for line in self._lines.feed(data):
-            self._progress = now()
-            self._answer(*wire.decode(line))
-            self._watch()
-
-    def _answer(self, number: int, kind: str, result: wire.Message) -> None:
-        future, _ = self._pending.pop(number)
-        self._built |= kind == "ok"
-        if future.done():
-            return
-        if kind == "ok":
-            future.set_result(result)
-        else:
-            future.set_exception(AnswerError(kind, result))
-
-    def _watch(self) -> None:
-        """Look again when the call that is now the oldest should have been answered."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._pending:
-            _, within = next(iter(self._pending.values()))
-            due = self._progress + within
-            self._timer = asyncio.get_running_loop().call_at(due, self._give_up)
-
-    def _give_up(self) -> None:
-        self._hung = True
-        self.kill()
-
-    def _end(self) -> None:
-        """Reap the process and tell everybody who waits. Idempotent."""
-        if not self.alive:
-            return
-        self.alive = False
-        asyncio.get_running_loop().remove_reader(self._connection)
-        self._connection.close()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._process.kill()
-        code = self._process.wait()
-        for future, within in self._pending.values():
-            if not future.done():
-                future.set_exception(self._death(code, within))
-        self._pending.clear()
-        self._ended.set_result(None)
-
-    def _death(self, code: int, within: float) -> WorkerDiedError:
-        if self._hung:
-            return WorkerDiedError("hang", f"{self.name} did not answer within {within:g} s")
-        return WorkerDiedError(
-            "crash", f"{self.name} ended with exit code {code}; its last words are in {self._log}"
-        )
+            for answer in wire.decode(line):
+                self._listener.answered(*answer)
 
 
 def _spawn(theirs: socket.socket, launch: Launch, log: int) -> subprocess.Popen[bytes]:
-    shared = {"connection": theirs.fileno(), "slots": launch.slots, "weights": launch.weights}
+    shared = {
+        "connection": theirs.fileno(),
+        "slots": launch.slots,
+        "weights": launch.weights,
+        "turns": launch.turns,
+    }
     arguments = [f"--{name}={fd}" for name, fd in {"parent": os.getpid(), **shared}.items()]
+    cores = ",".join(map(str, launch.resources.cores))
     return subprocess.Popen(
-        [sys.executable, "-m", "rlvla.core.runtime.child", *arguments],
+        [sys.executable, "-m", "rlvla.core.runtime.child", *arguments, f"--cores={cores}"],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
         pass_fds=list(shared.values()),
-        env=_environment(os.environ),
+        env=_environment(os.environ, launch),
         start_new_session=True,
     )
 
 
-def _environment(parent: Mapping[str, str]) -> dict[str, str]:
+def _environment(parent: Mapping[str, str], launch: Launch) -> dict[str, str]:
     """One thread a process: workers share the cores, and their barriers would stall each other."""
-    return {**parent, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LP_NUM_THREADS": "0"}
-
-
-def as_error(error: AnswerError) -> errors.RlvlaError:
-    """Return the error that the worker raised, as the command line understands it."""
-    known: type[errors.RlvlaError] = getattr(errors, error.kind, errors.PluginError)
-    return known(str(error))
-
-
-def as_loss(lane: int, error: AnswerError) -> Exception:
-    """Return what an answer about a lane means: a lost episode, or more than that."""
-    if error.kind in LOSSES:
-        return errors.LaneLostError(lane, LOSSES[error.kind], str(error))
-    return as_error(error)
+    own = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LP_NUM_THREADS": "0"}
+    if gpus := launch.resources.gpus:
+        own["CUDA_VISIBLE_DEVICES"] = str(gpus[launch.number % len(gpus)])
+    return {**parent, **own}

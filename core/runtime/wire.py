@@ -1,7 +1,7 @@
-"""The words that parent and worker exchange: one JSON array a line, ids and numbers only.
+"""The words that parent and worker exchange: ids and numbers only, one JSON array a line.
 
-A call is `[id, method, arguments, named arguments]`; its answer `[id, "ok", result]` or
-`[id, kind, detail]`.
+A line holds everything that one side has to say at the moment: calls `[id, method, arguments,
+named arguments]` one way, answers `[id, "ok", result]` or `[id, kind, detail]` the other way.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import astuple
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rlvla.core.types import Outcome, Request, Segment, Start
+from rlvla.core.types import Segment, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,18 +21,18 @@ Message: TypeAlias = "Any"
 """What JSON holds; the two ends know its shape."""
 
 RECORDS: Mapping[str, Callable[..., Message]] = MappingProxyType(
-    {record.__name__: record for record in (Outcome, Request, Segment, Start)}
+    {record.__name__: record for record in (Segment, Start)}
 )
 
 
 def encode(message: object) -> bytes:
-    """Return `message` as a line; records become `{"": name, "of": fields}`."""
-    return json.dumps(message, default=_plain, separators=(",", ":")).encode() + b"\n"
+    """Return `message` as a line; records become `{"": name, "of": fields}`, tuples lists."""
+    return _ENCODER.encode(message).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:
     """Return what `encode` was given, with lists for tuples except inside records."""
-    return json.loads(line, object_hook=_record)
+    return _DECODER.decode(line.decode())
 
 
 class Lines:
@@ -71,3 +71,7 @@ def _frozen(value: Message) -> Message:
             return tuple(items)
         case _:
             return value
+
+
+_ENCODER = json.JSONEncoder(default=_plain, separators=(",", ":"))
+_DECODER = json.JSONDecoder(object_hook=_record)

@@ -1,0 +1,68 @@
+"""Publication: the newest weights on their way to the generators, beside everything else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from rlvla.core.clock import now
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rlvla.core.admission import Admission
+    from rlvla.core.dispatcher import Dispatcher
+    from rlvla.core.trace import Tracer
+    from rlvla.core.workers import TrainerWorker
+
+
+class Publisher:
+    """Publishes what the learner announces, one version at a time and the newest next.
+
+    Only what every generator can see counts: then admission may start work for a later batch,
+    and no batch is decided with older weights.
+    """
+
+    def __init__(
+        self,
+        trainer: TrainerWorker,
+        dispatchers: Sequence[Dispatcher],
+        admission: Admission,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self._trainer = trainer
+        self._dispatchers = dispatchers
+        self._admission = admission
+        self._tracer = tracer
+        self._announced: int | None = None
+        self._closed = False
+        self._changed = asyncio.Event()
+
+    def announce(self, version: int) -> None:
+        """Have `version`, which the trainer holds now, published."""
+        self._announced = version
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Publish until closed."""
+        while not self._closed:
+            self._changed.clear()
+            version, self._announced = self._announced, None
+            if version is None:
+                await self._changed.wait()
+            else:
+                await self._publish(version)
+
+    def close(self) -> None:
+        """End `run` after the present publication."""
+        self._closed = True
+        self._changed.set()
+
+    async def _publish(self, version: int) -> None:
+        began = now()
+        await self._trainer.publish(version)
+        if self._tracer is not None:
+            self._tracer.span("publish", 0, began, now(), version=version)
+        for dispatcher in self._dispatchers:
+            dispatcher.version = version
+        self._admission.advance(version)
