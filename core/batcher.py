@@ -141,6 +141,7 @@ class Batcher:
 
     def _next(self) -> list[Waiting]:
         """Take the next batch out of the queue: of one version only, if it must be exact."""
+        self._queue = [one for one in self._queue if not one.decided.done()]
         if not self._queue:
             return []
         version = min(one.request.version for one in self._queue)
@@ -151,12 +152,9 @@ class Batcher:
         if not taken:
             return []
         batch = [waiting[position] for position in taken]
-        if len(batch) == len(self._queue):
-            self._queue = []
-        else:
-            gone = {id(one) for one in batch}
-            self._queue = [one for one in self._queue if id(one) not in gone]
-        return [one for one in batch if not one.decided.cancelled()]
+        gone = {id(one) for one in batch}
+        self._queue = [one for one in self._queue if id(one) not in gone]
+        return batch
 
     async def _serve(self, batch: list[Waiting]) -> None:
         rows = next((size for size in self._padding if size >= len(batch)), len(batch))

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from rlvla.core.clock import Stopwatch, now
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class Metrics:
     """Collects what lanes, batcher and trainer report, and empties itself into rows."""
 
-    def __init__(self, shards: int) -> None:
+    def __init__(self, shards: int, generators: int = 1) -> None:
         self.simulators = [Stopwatch() for _ in range(shards)]
-        self.generator = Stopwatch()
+        self.generators = [Stopwatch() for _ in range(generators)]
         self.trainer = Stopwatch()
         self._since = now()
         self._episodes: list[tuple[bool, int, float]] = []
@@ -69,8 +69,12 @@ class Metrics:
 
     def _waits(self) -> dict[str, float]:
         busy: Mapping[str, float] = {
-            "simulator": sum(one.lap() for one in self.simulators) / len(self.simulators),
-            "generator": self.generator.lap(),
+            "simulator": _mean(self.simulators),
+            "generator": _mean(self.generators),
             "trainer": self.trainer.lap(),
         }
         return {f"wait/{name}": 1 - share for name, share in busy.items()}
+
+
+def _mean(watches: Sequence[Stopwatch]) -> float:
+    return sum(one.lap() for one in watches) / len(watches)

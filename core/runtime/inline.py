@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rlvla.core.shard import Shard
     from rlvla.core.trainer import Trainer
     from rlvla.core.types import Outcome, Request, Segment, Start
-    from rlvla.core.workers import Job, Move
+    from rlvla.core.workers import Beginning, Job, Move
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,11 @@ class InlineShard:
         """Begin an episode; see `ShardWorker.reset`."""
         await asyncio.sleep(0)
         self._shard.reset(lane, start, into)
+
+    async def reset_batch(self, beginnings: Sequence[Beginning]) -> Sequence[None]:
+        """Begin episodes in many lanes at once; see `ShardWorker.reset_batch`."""
+        await asyncio.sleep(0)
+        return self._shard.reset_batch(beginnings)
 
     async def step(self, lane: int, slot: int, *, into: int) -> Outcome:
         """Execute the actions in `slot`; see `ShardWorker.step`."""

@@ -20,9 +20,9 @@ def test_a_row_tells_what_happened_since_the_last(virtually: Callable[..., objec
     async def main() -> None:
         metrics = Metrics(2)
         metrics.simulators[0].begin()
-        metrics.generator.begin()
+        metrics.generators[0].begin()
         await asyncio.sleep(1)
-        metrics.generator.end()
+        metrics.generators[0].end()
         await asyncio.sleep(3)
         metrics.episode(success=True, steps=10, reward=1.0)
         metrics.episode(success=False, steps=20, reward=-0.5)
