@@ -7,7 +7,7 @@ batch keeps it whole: it has one worker.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - the type of an option is read at run time
 from typing import TYPE_CHECKING
 
 from rlvla.core.latency import Latencies
@@ -72,4 +72,3 @@ class Auto:
                 rate = network.bound(generators, trainers, shared=self.devices == 1)
                 own = network.whole(generators) if batched else network.rate(workers, generators)
                 yield Candidate(workers, generators, trainers, min(rate, own))
-

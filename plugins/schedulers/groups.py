@@ -29,7 +29,9 @@ class Groups:
         waiting: dict[int, list[int]] = {}
         for position, lane in enumerate(queue.lanes):
             waiting.setdefault(self.of[lane], []).append(position)
-        whole = [group for group, mine in waiting.items() if self._is_whole(group, len(mine), queue)]
+        whole = [
+            group for group, mine in waiting.items() if self._is_whole(group, len(mine), queue)
+        ]
         return {group: waiting[group] for group in sorted(whole, key=lambda one: waiting[one][-1])}
 
     def _is_whole(self, group: int, waiting: int, queue: Queue) -> bool:

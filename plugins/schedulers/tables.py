@@ -13,7 +13,7 @@ from rlvla.core.assignment import Assignment
 from rlvla.plugins.schedulers.blocks import blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +90,17 @@ class Tables:
             own = self.generators[simulator][manager]
             if not own or len({*own}) < len(own) or len(own) > self.lanes[simulator][manager]:
                 raise ValueError(
-                    f"generators needs for manager {manager} of simulator {simulator} at least one, "
-                    f"each once, and no more than its lanes:{table}"
+                    f"generators needs for manager {manager} of simulator {simulator} at least "
+                    f"one, each once, and no more than its lanes:{table}"
                 )
         numbers = {one for row in self.generators for own in row for one in own}
         if numbers != {*range(len(numbers))}:
             raise ValueError(f"generators must be numbered from 0 without gaps:{table}")
 
     def _check_splits(self) -> None:
-        for simulator, manager in self._places() if self.splits and self.generators else ():
+        if self.splits is None or self.generators is None:
+            return
+        for simulator, manager in self._places():
             shares, own = self.splits[simulator][manager], self.generators[simulator][manager]
             size = self.lanes[simulator][manager]
             if len(shares) != len(own) or sum(shares) != size or min(shares) < 1:
@@ -108,7 +110,7 @@ class Tables:
                 )
 
 
-def _text(table: list[list[int]] | list[list[list[int]]]) -> str:
+def _text(table: Sequence[Sequence[object]]) -> str:
     """Return a table with one simulator a line."""
     return "".join(
         f"\n  simulator {number}: {', '.join(map(str, row))}" for number, row in enumerate(table)

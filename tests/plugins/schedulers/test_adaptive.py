@@ -46,9 +46,7 @@ def test_it_is_within_three_percent_of_the_best_fixed_batch_and_wait(
     ]
     rates = {one: system.rate(one, decisions=1500, warm=200) for one in tries}
     best = max(tries, key=lambda one: rates[one])
-    fixed_rate = max(
-        system.rate(one, decisions=4000, warm=500, seed=1) for one in (best, Greedy())
-    )
+    fixed_rate = max(system.rate(one, decisions=4000, warm=500, seed=1) for one in (best, Greedy()))
     assert system.rate(Adaptive(), decisions=4000, warm=1000, seed=1) >= 0.97 * fixed_rate
 
 

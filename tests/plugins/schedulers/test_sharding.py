@@ -90,7 +90,7 @@ def test_tables_of_another_number_of_lanes_are_shown() -> None:
         ([[[1]]], None, r"^generators must be numbered from 0 without gaps:\n  simulator 0: \[1\]"),
         ([[[0, 1]]], [[[3, 1]]], r"^splits must cut the 3 lanes of manager 0 of simulator 0 in 2"),
         ([[[0, 1]]], [[[3]]], r"^splits must cut the 3 lanes"),
-        ([[[0, 1]]], [[]], r"^splits needs one list for each manager of lanes"),
+        ([[[0, 1]]], [[[3]], [[3]]], r"^splits needs one list for each manager of lanes"),
         (None, [[[3]]], r"^splits needs the table generators"),
     ],
 )
