@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - the type of an option is read at run time
 from typing import TYPE_CHECKING
 
-from rlvla.core.latency import Latencies
+from rlvla.core.latency import load
 from rlvla.plugins.schedulers.locality import Locality
 from rlvla.plugins.schedulers.network import Network
 
@@ -58,7 +58,7 @@ class Auto:
 
     def choose(self, lanes: int, *, batched: bool = False) -> Candidate:
         """Return the smallest candidate that is all but the fastest."""
-        network = Network(Latencies.load(self.latencies), lanes, self.micro_batch)
+        network = Network(load(self.latencies), lanes, self.micro_batch)
         found = [*self._candidates(network, batched=batched)]
         enough = ENOUGH * max(one.rate for one in found)
         good = (one for one in found if one.rate >= enough)

@@ -10,6 +10,8 @@ from rlvla.plugins.schedulers.greedy import Greedy
 from rlvla.plugins.schedulers.network import Network
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rlvla.core.latency import Latencies
 
 
@@ -77,3 +79,21 @@ def test_trainers_bound_the_rate() -> None:
     network = _network(0.1, Line(0.1, 0.01), 10)
     assert network.bound(1, 3, shared=False) == pytest.approx(300)
     assert network.bound(1, 1, shared=True) == pytest.approx(1 / (0.02 + 0.01))
+
+
+def test_auto_takes_the_fewest_workers_that_are_fast_enough(tmp_path: Path) -> None:
+    latency = pytest.importorskip("rlvla.core.latency")
+    from rlvla.plugins.schedulers.auto import Auto
+
+    path = tmp_path / "latencies.yaml"
+    path.write_text(
+        "step: {mean_ms: 100}\nreset: {mean_ms: 100}\n"
+        "generator: {base_ms: 10, per_sample_ms: 1}\ntrainer: {per_sample_ms: 1}\n"
+    )
+    assert latency.load(path).step.mean_s == 0.1
+    auto = Auto(latencies=path, cores=8, devices=4)
+    best = auto.choose(16)
+    assert (best.shards, best.generators) == (8, 1)
+    assert best.rate == pytest.approx(80, rel=0.05)
+    assert len(auto.assign(16).shards) == 8
+    assert len(auto.assign(16, batched=True).shards) == 1
