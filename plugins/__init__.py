@@ -2,5 +2,8 @@
 
 BUILTIN = tuple(
     f"rlvla.plugins.{kind}"
-    for kind in ("simulators", "models", "algorithms", "schedulers", "loggers", "runtimes")
+    for kind in (
+        *("simulators", "models", "algorithms", "schedulers", "loggers", "runtimes"),
+        "bench",
+    )
 )
