@@ -1,0 +1,192 @@
+"""A manifest on a virtual clock, without a folder: how fast it would be, and what holds it back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
+
+from rlvla.core.clock import now
+from rlvla.core.errors import ClosedError
+from rlvla.core.pipeline import Pipeline
+from rlvla.core.progress import Progress
+from rlvla.core.run import job_of
+from rlvla.core.runtime.virtual.loop import run_virtually
+from rlvla.core.settings import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rlvla.core.evaluation import Evaluation
+    from rlvla.core.record import Record
+    from rlvla.core.runtime.virtual.runtime import Virtual
+    from rlvla.core.runtime.virtual.world import World
+    from rlvla.core.settings import Manifest
+    from rlvla.core.trace import Tracer
+    from rlvla.core.workers import TrainerWorker
+
+ENDLESS = Budget(updates=1 << 62)
+ROLES: Mapping[str, str] = {"shard": "simulator", "generator": "generator", "trainer": "trainer"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What happened between two updates of a simulated run."""
+
+    seconds: float
+    """Of virtual time."""
+    updates: int
+    decisions: int
+    """Trained on."""
+    staleness: Mapping[int, int]
+    """Decisions by how many versions they were old when they were trained on."""
+    utilisation: Mapping[str, float]
+    """Busy share, 0 to 1: of `simulator`, `generator` and `trainer` workers, of each kind of
+    shared unit (`core`, `gpu`, `turn`), and of the `lanes`: the share of a lane's time that its
+    steps and decisions would take if it were served alone and at once."""
+    batch: float
+    """Mean requests of a generator's batch."""
+
+    @property
+    def decisions_per_s(self) -> float:
+        """Throughput."""
+        return self.decisions / self.seconds
+
+    @property
+    def bottleneck(self) -> str:
+        """What is busiest."""
+        return max(self.utilisation, key=self.utilisation.__getitem__)
+
+    @property
+    def bound(self) -> float:
+        """Decisions/s if the busiest never waited, with batches of the size that they had."""
+        return self.decisions_per_s / self.utilisation[self.bottleneck]
+
+
+def simulate(
+    manifest: Manifest, runtime: Virtual, *, updates: int, warmup: int = 1, phase: int = 0
+) -> Result:
+    """Run a phase of a manifest for `warmup` updates, then measure the next `updates`."""
+    simulation = Simulation(
+        manifest=manifest, runtime=runtime, updates=warmup + updates, phase=phase
+    )
+    run_virtually(simulation.run())
+    return simulation.result(warmup)
+
+
+@dataclass(kw_only=True)
+class Simulation:
+    """One run of the pipeline in a world of its own, whoever watches it.
+
+    `run` must be awaited on a virtual loop; what it made is there to look at while it goes on
+    and afterwards, whatever ended it.
+    """
+
+    manifest: Manifest
+    runtime: Virtual
+    updates: int
+    """After which it ends."""
+    phase: int = 0
+    """Of the manifest."""
+    tracer: Tracer | None = None
+    progress: Progress = field(default_factory=Progress)
+    """From where it goes on."""
+    snapshots: list[Snapshot] = field(default_factory=list["Snapshot"])
+    """After each update; the first is of the begin."""
+    world: World = field(init=False)
+    pipeline: Pipeline = field(init=False)
+
+    async def run(self) -> None:
+        """Make the world and let it run until enough updates were made, or something failed."""
+        endless = replace(self.manifest.phases[self.phase], budget=ENDLESS)
+        job = job_of(self.manifest, endless)
+        self.world = self.runtime.world(job)
+        async with self.runtime.inhabit(self.world, job) as workers:
+            await workers.trainer.publish(self.progress.version)
+            self.pipeline = Pipeline(
+                self.manifest,
+                endless,
+                workers,
+                self.progress,
+                cast("Record", self),
+                tracer=self.tracer,
+            )
+            self.snapshots.append(Snapshot.of(self.world, self.progress))
+            try:
+                await self.pipeline.run(before=False)
+            except ClosedError:
+                if not self.pipeline.stopped:
+                    raise
+
+    def result(self, since: int = 0) -> Result:
+        """Return what happened after the first `since` updates."""
+        before, after = self.snapshots[since], self.snapshots[-1]
+        return _between(before, after, self._capacity(), self.world)
+
+    def row(self, row: Mapping[str, float], progress: Progress) -> None:
+        """Measure after an update; see `Record.row`."""
+        del row
+        self.snapshots.append(Snapshot.of(self.world, progress))
+        if progress.updates == self.updates:
+            self.pipeline.stop()
+
+    def evaluated(self, moment: str, evaluation: Evaluation) -> None:
+        """Keep nothing; see `Record.evaluated`."""
+
+    async def save(self, trainer: TrainerWorker, progress: Progress) -> None:
+        """Keep nothing; see `Record.save`."""
+
+    def _capacity(self) -> Counter[str]:
+        """Return how many there are of each; simulator workers that only evaluate do not count."""
+        cells, lanes = self.runtime.cells, self.manifest.simulator.lanes
+        counts = Counter({name: self.world.size[role] for role, name in ROLES.items()})
+        counts["simulator"] = cells * len({*self.manifest.assignment.workers[:lanes]})
+        counts["lanes"] = cells * lanes
+        return counts + Counter(unit.kind for unit in self.world.units.busy)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Counters of a world at one moment."""
+
+    time: float
+    updates: int
+    decisions: int
+    staleness: Counter[int]
+    busy: dict[str, float]
+    """Seconds of finished work by role, and held by kind of unit."""
+    batches: int
+    requests: int
+
+    @classmethod
+    def of(cls, world: World, progress: Progress) -> Snapshot:
+        """Take one now."""
+        busy = Counter({name: world.work(role) for role, name in ROLES.items()})
+        for unit, seconds in world.units.busy.items():
+            busy[unit.kind] += seconds
+        return cls(
+            time=now(),
+            updates=progress.updates,
+            decisions=progress.decisions,
+            staleness=world.staleness.copy(),
+            busy=busy,
+            batches=world.batches,
+            requests=world.requests,
+        )
+
+
+def _between(
+    before: Snapshot, after: Snapshot, capacity: Mapping[str, int], world: World
+) -> Result:
+    seconds = after.time - before.time
+    requests = after.requests - before.requests
+    busy = after.busy - before.busy
+    busy["lanes"] = busy["simulator"] + requests * world.latencies.generator.seconds(1)
+    return Result(
+        seconds=seconds,
+        updates=after.updates - before.updates,
+        decisions=after.decisions - before.decisions,
+        staleness=dict(sorted((after.staleness - before.staleness).items())),
+        utilisation={name: busy[name] / (seconds * count) for name, count in capacity.items()},
+        batch=requests / max(after.batches - before.batches, 1),
+    )

@@ -1,0 +1,238 @@
+"""What each kind of worker does when it is called: how long it takes, and what it leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlvla.core.runtime.virtual.resources import Rendezvous
+from rlvla.core.runtime.virtual.work import Stage, Work
+from rlvla.core.types import Outcome
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Sequence
+
+    from rlvla.core.runtime.virtual.memory import Memory
+    from rlvla.core.runtime.virtual.resources import Claim
+    from rlvla.core.runtime.virtual.world import World
+    from rlvla.core.types import Request, Segment, Start
+    from rlvla.core.workers import Beginning, Move
+
+STATE = "virtual.json"
+
+
+@dataclass(kw_only=True)
+class Worker:
+    """What the roles have in common."""
+
+    role: str
+    world: World
+    claims: Sequence[Claim]
+    dice: random.Random
+    start_s: float
+    pace: float = 1.0
+
+    def begin(self, method: str, values: Any, named: Any) -> Work:  # noqa: ANN401 - as they travel
+        """Begin a call; see `Behaviour.begin`."""
+        call: Callable[..., Work] = getattr(self, method)
+        return call(*values, **named)
+
+    def build(self, *recipe: object) -> Work:
+        """Start."""
+        del recipe
+        return Work([Stage(self.start_s)], _nothing)
+
+
+@dataclass(kw_only=True)
+class Shard(Worker):
+    """A simulator worker; see `core.shard.Shard`."""
+
+    memory: Memory
+    role: str = "shard"
+    _left: dict[int, int] = field(default_factory=dict[int, int])
+    """Lane to the actions that its episode may still have."""
+
+    def reset(self, lane: int, start: Start, into: int) -> Work:
+        """Begin an episode."""
+        del start
+        seconds = self.world.latencies.reset.draw(self.dice, lane)
+        return self._work(seconds, [into], partial(self._reset, lane, into))
+
+    def reset_batch(self, beginnings: Sequence[Beginning]) -> Work:
+        """Begin episodes in many lanes at once: as long as the slowest takes."""
+        reset = self.world.latencies.reset
+        seconds = max(reset.draw(self.dice, lane) for lane, _, _ in beginnings)
+        torn = [into for _, _, into in beginnings]
+        return self._work(seconds, torn, partial(self._reset_batch, beginnings))
+
+    def step(self, lane: int, slot: int, into: int) -> Work:
+        """Execute the decision in `slot`."""
+        self.memory.execute(lane, slot)
+        seconds = self.world.latencies.step.draw(self.dice, lane)
+        return self._work(seconds, [slot, into], partial(self._step, lane, into))
+
+    def demonstrate(self, lane: int, slot: int, into: int) -> Work:
+        """Execute the expert's decision."""
+        self.memory.execute(lane, slot, expert=True)
+        seconds = self.world.latencies.step.draw(self.dice, lane)
+        return self._work(seconds, [slot, into], partial(self._step, lane, into))
+
+    def step_batch(self, moves: Sequence[Move]) -> Work:
+        """Execute the decisions of many lanes at once."""
+        for lane, slot, _ in moves:
+            self.memory.execute(lane, slot)
+        batch = self.world.latencies.batch
+        if batch is not None:
+            seconds = batch.seconds(len(moves))
+        else:
+            step = self.world.latencies.step
+            seconds = sum(step.draw(self.dice, lane) for lane, _, _ in moves)
+        torn = [slot for _, *slots in moves for slot in slots]
+        return self._work(seconds, torn, partial(self._step_batch, moves))
+
+    def _work(self, seconds: float, torn: Sequence[int], finish: Callable[[], Any]) -> Work:
+        return Work([Stage(seconds)], finish, partial(self.memory.tear, torn))
+
+    def _reset(self, lane: int, into: int) -> None:
+        self._left[lane] = self.world.episodes.max_steps
+        self.memory.observe(lane, into)
+
+    def _reset_batch(self, beginnings: Sequence[Beginning]) -> list[None]:
+        return [self._reset(lane, into) for lane, _, into in beginnings]
+
+    def _step_batch(self, moves: Sequence[Move]) -> list[Outcome]:
+        return [self._step(lane, into) for lane, _, into in moves]
+
+    def _step(self, lane: int, into: int) -> Outcome:
+        self.memory.observe(lane, into)
+        episodes = self.world.episodes
+        steps = min(episodes.chunk, self._left[lane])
+        self._left[lane] -= steps
+        success = episodes.ending > 0 and self.dice.random() < episodes.ending
+        truncated = not success and self._left[lane] == 0
+        return Outcome(float(success), steps, success, truncated, success)
+
+
+@dataclass(kw_only=True)
+class Generator(Worker):
+    """A generator; see `core.generator.Generator`."""
+
+    memory: Memory
+    role: str = "generator"
+    version: int = -1
+
+    def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Work:
+        """Decide with the newest weights that there are when it begins."""
+        made = self.memory.fetch(version, requests[0].version)
+        if requests[0].version < 0 and made < self.version:
+            self.memory.violated(f"version {made} came after {self.version}")
+        self.version = made
+        self.memory.look(requests)
+        self.world.batches += 1
+        self.world.requests += len(requests)
+        seconds = self.world.latencies.generator.seconds(max(rows, len(requests)))
+        return Work([Stage(seconds)], partial(self._act, requests, made))
+
+    def _act(self, requests: Sequence[Request], version: int) -> int:
+        self.memory.decide(requests, version)
+        return version
+
+
+@dataclass(kw_only=True)
+class Trainer(Worker):
+    """The trainer, data-parallel over its ranks; see `core.trainer.Trainer`."""
+
+    role: str = "trainer"
+    version: int = -1
+    """Of the weights that it holds; -1 before they have one."""
+    _waiting: int = 0
+    """Decisions that no backward pass has seen."""
+    _published: float = 0.0
+    """When the present publication will be over."""
+
+    def accumulate(self, segments: Sequence[Segment]) -> Work:
+        """Train on as many whole micro-batches as there are for every rank."""
+        for segment in segments:
+            self.world.memories[segment.cell].train(segment)
+            self.world.staleness.update(self.version - made for made in segment.versions)
+            self._waiting += len(segment)
+        rounds, self._waiting = divmod(self._waiting, self._round)
+        return Work(self._passes(rounds), _nothing)
+
+    def store(self, segments: Sequence[Segment]) -> Work:
+        """Keep demonstrations."""
+        for segment in segments:
+            self.world.memories[segment.cell].train(segment)
+        return Work([], _nothing)
+
+    def step(self) -> Work:
+        """Finish the batch: what is left of the first epoch, then the others."""
+        latencies = self.world.latencies
+        each, rest = -(-self._waiting // len(self.claims)), self._waiting
+        descend = Stage((latencies.all_reduce_ms + latencies.update_ms) / 1000)
+        stages = [Stage(latencies.trainer.seconds(each))] if rest else []
+        if self._published > self.world.units.loop.time():  # it reads what the step changes
+            stages.append(Stage(until=self._published))
+        stages.append(descend)
+        for _ in range(1, self.world.epochs):
+            stages += [*self._passes(-(-self.world.batch_size // self._round)), descend]
+        self._waiting = 0
+        return Work(stages, self._step)
+
+    def publish(self, version: int) -> Work:
+        """Send the weights to every cell: beside other work, or while everybody waits for it."""
+        self.version = max(version, self.version)
+        for memory in self.world.memories:
+            memory.begin(version)
+        publish = self.world.latencies.publish
+        seconds = publish.seconds(len(self.world.memories))
+        finish = partial(self._publish, version)
+        if publish.blocking:
+            receivers = [*self.world.generators.values()]
+            meeting = Rendezvous(1 + len(receivers), seconds)
+            for one in receivers:
+                one.meet(meeting)
+            return Work([Stage(meeting=meeting)], finish)
+        self._published = self.world.units.loop.time() + seconds
+        return Work([], finish, beside=seconds)
+
+    def save(self, directory: str) -> Work:
+        """Write next to nothing."""
+        return Work([], partial(self._save, directory))
+
+    def load(self, directory: str, version: int) -> Work:
+        """Read it, and publish at once."""
+        return Work([], partial(self._load, directory, version))
+
+    @property
+    def _round(self) -> int:
+        return self.world.micro_batch_size * len(self.claims)
+
+    def _passes(self, rounds: int) -> list[Stage]:
+        seconds = self.world.latencies.trainer.seconds(self.world.micro_batch_size)
+        return [Stage(seconds, rounds)] if rounds else []
+
+    def _step(self) -> dict[str, float]:
+        self.version += 1
+        return {"loss": 0.0}
+
+    def _publish(self, version: int) -> None:
+        for memory in self.world.memories:
+            memory.commit(version)
+
+    def _save(self, directory: str) -> None:
+        Path(directory, STATE).write_text(f'{{"version": {self.version}}}')
+
+    def _load(self, directory: str, version: int) -> None:
+        Path(directory, STATE).read_text()
+        self.version = version
+        for memory in self.world.memories:
+            memory.begin(version)
+            memory.commit(version)
+
+
+def _nothing() -> None:
+    """Answer that it is done."""
