@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rlvla.core.batcher import Batcher, Lockstep
-from rlvla.core.clock import Stopwatch
 from rlvla.core.dispatcher import Dispatcher
 from rlvla.core.gather import Gather
+from rlvla.core.gauge import Gauge
 from rlvla.core.lane import Lane
 from rlvla.core.slots import FreeSlots
 
@@ -16,23 +16,19 @@ if TYPE_CHECKING:
 
     from rlvla.core.metrics import Metrics
     from rlvla.core.settings import Manifest
-    from rlvla.core.trace import Tracer
-    from rlvla.core.workers import Cell
+    from rlvla.core.workers import Cell, ShardWorker
 
 
 class Crew:
     """Of cell number `number`: the run numbers the lanes of all cells through, cell after cell."""
 
-    def __init__(
-        self, number: int, cell: Cell, manifest: Manifest, metrics: Metrics, tracer: Tracer | None
-    ) -> None:
+    def __init__(self, number: int, cell: Cell, manifest: Manifest, metrics: Metrics) -> None:
         self.number = number
         self.slots = cell.slots
-        self.free = FreeSlots(cell.slots.count)
+        self.free = FreeSlots(cell.slots.count, cell=number)
         self._cell = cell
         self._manifest = manifest
         self._metrics = metrics
-        self._tracer = tracer
         self._first = number * len(manifest.assignment.workers)
         self.batchers = [*self._batchers()]
         if manifest.assignment.stealing:
@@ -56,23 +52,14 @@ class Crew:
                 self._metrics,
                 number=before + number,
                 padding=manifest.padding,
-                tracer=self._tracer,
             )
 
     def _lanes(self) -> Iterator[Lane]:
         before = self.number * len(self._cell.shards)
         for number, shard in enumerate(self._cell.shards):
-            watch = self._metrics.simulators[before + number]
-            port = shard
+            gauge = self._metrics.simulators[before + number]
+            port: ShardWorker | Gather = shard
             if self._manifest.simulator.spec.batched:
-                port, watch = Gather(shard, watch), Stopwatch()  # only whole batches are work
+                port, gauge = Gather(shard, gauge), Gauge(gauge.tracer)  # only batches are work
             for lane in shard.lanes:
-                yield Lane(
-                    lane,
-                    port,
-                    self.dispatcher,
-                    self.free,
-                    watch=watch,
-                    cell=self.number,
-                    tracer=self._tracer,
-                )
+                yield Lane(lane, port, self.dispatcher, self.free, gauge)

@@ -65,7 +65,7 @@ class Demonstrator:
                 await be_patient(losses, lost)
             else:
                 none = (-1,) * len(slots)
-                return Segment(lane.number, tuple(slots), none, none, lane.cell), success
+                return Segment(lane.number, tuple(slots), none, none, lane.free.cell), success
 
     async def _episode(self, lane: Lane, ordinal: int, start: Start, slots: list[int]) -> bool:
         await lane.begin(start, seed=0, episode=ordinal)

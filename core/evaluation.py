@@ -99,6 +99,6 @@ class Evaluator:
     def _film(self, lane: Lane, frames: Frames | None) -> None:
         if frames is None:
             return
-        observation = self._slots[lane.cell].read([lane.slot], "observation")
+        observation = self._slots[lane.free.cell].read([lane.slot], "observation")
         images = [one[0] for name, one in observation.items() if name.startswith("image/")]
         frames.extend(images[:1])

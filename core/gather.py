@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rlvla.core.errors import LaneLostError
 
 if TYPE_CHECKING:
-    from rlvla.core.clock import Stopwatch
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from rlvla.core.gauge import Gauge
     from rlvla.core.types import Outcome, Start
-    from rlvla.core.workers import ShardWorker
+    from rlvla.core.workers import Beginning, ShardWorker
 
 Asked: TypeAlias = "dict[int, tuple[tuple[Any, ...], asyncio.Future[Any]]]"
 """Lane to what is asked of it and the answer to be."""
@@ -24,10 +25,10 @@ class Gather:
     one call for those that begin an episode and one for those that step.
     """
 
-    def __init__(self, shard: ShardWorker, watch: Stopwatch) -> None:
+    def __init__(self, shard: ShardWorker, gauge: Gauge) -> None:
         self.lanes = shard.lanes
         self._shard = shard
-        self._watch = watch
+        self._gauge = gauge
         self._members: set[int] = set()
         self._resets: Asked = {}
         self._steps: Asked = {}
@@ -79,31 +80,32 @@ class Gather:
         self._look_soon()
 
     async def _go_on(self, resets: Asked, steps: Asked) -> None:
-        self._watch.begin()
-        try:
+        with self._gauge.busy("step_batch", self.lanes[0], size=len(steps) + len(resets)):
             await _answer(steps, self._shard.step_batch)
-            await _answer(resets, self._shard.reset_batch)
-        finally:
-            self._watch.end()
+            await _answer(resets, self._reset_batch)
+
+    async def _reset_batch(self, beginnings: Sequence[Beginning]) -> Sequence[None]:
+        await self._shard.reset_batch(beginnings)
+        return [None] * len(beginnings)
 
 
 async def _answer(asked: Asked, call: Callable[[Any], Awaitable[Sequence[Any]]]) -> None:
     """Make the call for all lanes that asked; they share its fate."""
     if not asked:
         return
-    waiting = [answer for _, answer in asked.values()]
     try:
         results = await call([what for what, _ in asked.values()])
     except LaneLostError as lost:
-        for lane, (_, answer) in asked.items():
-            if not answer.done():
-                answer.set_exception(LaneLostError(lane, lost.reason, lost.detail))
-        return
-    except BaseException as error:
-        for answer in waiting:
-            if not answer.done():
-                answer.set_exception(error)
-        return
-    for answer, result in zip(waiting, results, strict=True):
-        if not answer.done():
-            answer.set_result(result)
+        for lane, (_, answer) in _waiting(asked):
+            answer.set_exception(LaneLostError(lane, lost.reason, lost.detail))
+    except Exception as error:  # noqa: BLE001 - it is the lanes' to judge
+        for _, (_, answer) in _waiting(asked):
+            answer.set_exception(error)
+    else:
+        found = dict(zip(asked, results, strict=True))
+        for lane, (_, answer) in _waiting(asked):
+            answer.set_result(found[lane])
+
+
+def _waiting(asked: Asked) -> list[tuple[int, tuple[tuple[Any, ...], asyncio.Future[Any]]]]:
+    return [item for item in asked.items() if not item[1][1].done()]

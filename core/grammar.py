@@ -150,7 +150,7 @@ def grammar(components: Components, plugins: Mapping[str, Exception | None]) -> 
         return Component(registry, plugins)
 
     algorithm, budget = component(components.algorithms), Single(Budget)
-    schedulers = {
+    schedulers: dict[str, Shape] = {
         "batching": component(components.batching),
         "sharding": component(components.sharding),
         "padding": Single(tuple[int, ...], _padding),

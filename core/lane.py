@@ -15,11 +15,10 @@ from rlvla.core.types import Request
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from rlvla.core.clock import Stopwatch
     from rlvla.core.dispatcher import Dispatcher
     from rlvla.core.errors import LaneLostError
+    from rlvla.core.gauge import Gauge
     from rlvla.core.slots import FreeSlots
-    from rlvla.core.trace import Tracer
     from rlvla.core.types import Outcome, Start
     from rlvla.core.workers import ShardWorker
 
@@ -40,21 +39,16 @@ class Lane:
         shard: ShardWorker | Gather,
         dispatcher: Dispatcher,
         free: FreeSlots,
-        *,
-        watch: Stopwatch,
-        cell: int = 0,
-        tracer: Tracer | None = None,
+        gauge: Gauge,
     ) -> None:
         self.number = number
-        self.cell = cell
         self.free = free
         self.slot = -1
         self.steps = 0
         self._shard = shard
         self._meetings = (dispatcher, shard) if isinstance(shard, Gather) else (dispatcher,)
         self._dispatcher = dispatcher
-        self._watch = watch
-        self._tracer = tracer
+        self._gauge = gauge
         self._noise = (0, 0)
         self._decisions = 0
 
@@ -79,7 +73,7 @@ class Lane:
         self.slot = self.free.take()
         self.steps = self._decisions = 0
         self._noise = (seed, episode)
-        with self._working("reset"):
+        with self._gauge.busy("reset", self.number):
             await self._shard.reset(self.number, start, into=self.slot)
 
     async def decide(self, temperature: float) -> int:
@@ -88,8 +82,7 @@ class Lane:
         self._decisions += 1
         began = now()
         made = await self._dispatcher.decide(Request(self.number, self.slot, seed, temperature))
-        if self._tracer is not None:
-            self._tracer.span("request", self.number, began, now(), version=made)
+        self._gauge.span("request", self.number, began, version=made)
         return made
 
     async def advance(self, *, expert: bool = False) -> tuple[int, Outcome]:
@@ -97,7 +90,7 @@ class Lane:
         into = self.free.take()
         execute = self._shard.demonstrate if expert else self._shard.step
         try:
-            with self._working("step"):
+            with self._gauge.busy("step", self.number):
                 outcome = await execute(self.number, self.slot, into=into)
         except BaseException:
             self.free.release([into])
@@ -110,17 +103,6 @@ class Lane:
         """Let go of the present observation; the lane must `begin` again."""
         self.free.release([self.slot])
         self.slot = -1
-
-    @contextmanager
-    def _working(self, what: str) -> Generator[None]:
-        began = now()
-        self._watch.begin()
-        try:
-            yield
-        finally:
-            self._watch.end()
-            if self._tracer is not None:
-                self._tracer.span(what, self.number, began, now())
 
 
 async def be_patient(losses: int, lost: LaneLostError) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rlvla.core.clock import now
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from rlvla.core.admission import Admission
     from rlvla.core.ledger import Ledger
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from rlvla.core.settings import Asynchrony, Phase
     from rlvla.core.slots import FreeSlots
     from rlvla.core.streamer import Streamer
-    from rlvla.core.trace import Tracer
     from rlvla.core.types import Segment
     from rlvla.core.workers import TrainerWorker
 
@@ -39,13 +37,12 @@ class Learner:
     free: Sequence[FreeSlots]
     """Of each cell."""
     metrics: Metrics
-    tracer: Tracer | None = None
 
     async def update(self) -> dict[str, float]:
         """Train on one batch and publish the next version; return the trainer's metrics."""
         began = now()
         decisions = 0 if self.phase.algorithm.demonstrations else await self._fill()
-        with self._busy("update"):
+        with self.metrics.trainer.busy("update", 0):
             metrics = await self.trainer.step()
         self.ledger.train(decisions)
         self._count(decisions, now() - began)
@@ -80,7 +77,7 @@ class Learner:
         return fresh
 
     async def _accumulate(self, segments: list[Segment]) -> None:
-        with self._busy("accumulate"):
+        with self.metrics.trainer.busy("accumulate", 0):
             await self.trainer.accumulate(segments)
         for segment in segments:
             self.metrics.trained(self.progress.version, segment.versions)
@@ -94,17 +91,6 @@ class Learner:
         self.progress.updates += 1
         self.progress.decisions += decisions or self.phase.algorithm.batch_size
         self.progress.seconds += seconds
-
-    @contextmanager
-    def _busy(self, what: str) -> Generator[None]:
-        began = now()
-        self.metrics.trainer.begin()
-        try:
-            yield
-        finally:
-            self.metrics.trainer.end()
-            if self.tracer is not None:
-                self.tracer.span(what, 0, began, now())
 
 
 def _named(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from rlvla.core.record import Record
     from rlvla.core.settings import Manifest, Phase
     from rlvla.core.success import Tally
-    from rlvla.core.trace import Tracer
     from rlvla.core.workers import Workers
 
 
@@ -48,14 +47,7 @@ class Pipeline:
     """One phase of a run, over workers that somebody else started and will end."""
 
     def __init__(
-        self,
-        manifest: Manifest,
-        phase: Phase,
-        workers: Workers,
-        progress: Progress,
-        record: Record,
-        *,
-        tracer: Tracer | None = None,
+        self, manifest: Manifest, phase: Phase, workers: Workers, progress: Progress, record: Record
     ) -> None:
         self.stopped = False
         self._ended = asyncio.Event()
@@ -64,7 +56,6 @@ class Pipeline:
         self._trainer = workers.trainer
         self._progress = progress
         self._record = record
-        self._tracer = tracer
         self._wire(workers)
 
     def _wire(self, workers: Workers) -> None:
@@ -73,6 +64,7 @@ class Pipeline:
         self._metrics = Metrics(
             sum(len(cell.shards) for cell in workers.cells),
             sum(len(cell.generators) for cell in workers.cells),
+            tracer=self._record.tracer,
         )
         self._ledger = Ledger(progress.ledger)
         self._ledger.drop(self._ledger.in_flight, "shutdown")  # of the run that is resumed
@@ -84,13 +76,14 @@ class Pipeline:
         )
         self._streamer = Streamer(batch_size=algorithm.batch_size, max_staleness=eta)
         self._crews = [
-            Crew(number, cell, manifest, self._metrics, self._tracer)
-            for number, cell in enumerate(workers.cells)
+            Crew(number, cell, manifest, self._metrics) for number, cell in enumerate(workers.cells)
         ]
         dispatchers = [crew.dispatcher for crew in self._crews]
         for dispatcher in dispatchers:
             dispatcher.version = progress.version
-        self._publisher = Publisher(self._trainer, dispatchers, self._admission, self._tracer)
+        self._publisher = Publisher(
+            self._trainer, dispatchers, self._admission, self._record.tracer
+        )
         self._training = [lane for crew in self._crews for lane in crew.training]
         self._evaluator = Evaluator(
             [lane for crew in self._crews for lane in crew.evaluating],
@@ -233,5 +226,4 @@ class Pipeline:
             ledger=self._ledger,
             free=[crew.free for crew in self._crews],
             metrics=self._metrics,
-            tracer=self._tracer,
         )

@@ -73,10 +73,10 @@ class _Collector:
         if lane.slot >= 0:
             self._bootstrap[-1] = lane.slot
             lane.free.hold(lane.slot)
-        whole = [tuple(part) for part in (self._slots, self._bootstrap, self._versions)]
+        slots, bootstrap, versions = map(tuple, (self._slots, self._bootstrap, self._versions))
         self._clear()
         shared.admission.finish(shared.length)
-        shared.streamer.put(Segment(lane.number, *whole, lane.cell))
+        shared.streamer.put(Segment(lane.number, slots, bootstrap, versions, lane.free.cell))
 
     def drop(self, reason: str) -> None:
         """Give up the segment and the episode."""

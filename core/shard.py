@@ -36,7 +36,7 @@ class Shard:
             raise LaneLostError(lane, "env_error", f"reset raised {error!r}") from error
         self._write_observation(lane, observation, into)
 
-    def reset_batch(self, beginnings: Sequence[Beginning]) -> list[None]:
+    def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
         """Begin episodes in many lanes at once; see `ShardWorker.reset_batch`."""
         lanes = [lane for lane, _, _ in beginnings]
         starts = [start for _, start, _ in beginnings]
@@ -45,10 +45,8 @@ class Shard:
             observations = simulator.reset_batch([self._local[lane] for lane in lanes], starts)
         except Exception as error:
             raise LaneLostError(lanes[0], "env_error", f"reset_batch raised {error!r}") from error
-        return [
+        for (lane, _, into), observation in zip(beginnings, observations, strict=True):
             self._write_observation(lane, observation, into)
-            for (lane, _, into), observation in zip(beginnings, observations, strict=True)
-        ]
 
     def step(self, lane: int, slot: int, into: int) -> Outcome:
         """Execute the actions in `slot`; see `ShardWorker.step`."""

@@ -44,7 +44,7 @@ class ShardWorker(Protocol):
         """Like `step`, but let the simulator's expert choose the actions and write them first."""
         ...
 
-    async def reset_batch(self, beginnings: Sequence[Beginning]) -> Sequence[None]:
+    async def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
         """Like `reset` for many lanes at once, which share their fate; for batched simulators."""
         ...
 

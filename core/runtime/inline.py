@@ -39,7 +39,10 @@ class Inline:
         del logs
         layout = layout_of(job)
         slots = Slots(layout, job.slots, bytearray(layout.row_bytes * job.slots))
-        with closing(SharedMemory(0, "weights")) as weights, closing(SharedMemory(0, "turns")) as turns:
+        with (
+            closing(SharedMemory(0, "weights")) as weights,
+            closing(SharedMemory(0, "turns")) as turns,
+        ):
             memory = Memory(-1, weights.fd, turns.fd)
             trainer = InlineTrainer(build_trainer(job, slots, memory))
             generators = [
@@ -67,10 +70,10 @@ class InlineShard:
         await asyncio.sleep(0)
         self._shard.reset(lane, start, into)
 
-    async def reset_batch(self, beginnings: Sequence[Beginning]) -> Sequence[None]:
+    async def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
         """Begin episodes in many lanes at once; see `ShardWorker.reset_batch`."""
         await asyncio.sleep(0)
-        return self._shard.reset_batch(beginnings)
+        self._shard.reset_batch(beginnings)
 
     async def step(self, lane: int, slot: int, *, into: int) -> Outcome:
         """Execute the actions in `slot`; see `ShardWorker.step`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rlvla.core.errors import LaneLostError, PluginError, TrainingError
 from rlvla.core.runtime.calls import AnswerError, Calls, WorkerDiedError, as_error, as_loss
@@ -87,11 +87,10 @@ class SupervisedShard:
         """Begin an episode; see `ShardWorker.reset`."""
         await self._begin([lane], "reset", lane, start, into)
 
-    async def reset_batch(self, beginnings: Sequence[Beginning]) -> Sequence[None]:
+    async def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
         """Begin episodes in many lanes at once; see `ShardWorker.reset_batch`."""
         lanes = [lane for lane, _, _ in beginnings]
-        done: Sequence[None] = await self._begin(lanes, "reset_batch", beginnings)
-        return done
+        await self._begin(lanes, "reset_batch", beginnings)
 
     async def step(self, lane: int, slot: int, *, into: int) -> Outcome:
         """Execute the actions in `slot`; see `ShardWorker.step`."""
@@ -220,9 +219,10 @@ class SupervisedTrainer:
             raise as_error(error) from error
 
 
-async def start(
-    workers: Sequence[SupervisedShard | SupervisedGenerator | SupervisedTrainer],
-) -> None:
+Worker: TypeAlias = SupervisedShard | SupervisedGenerator | SupervisedTrainer
+
+
+async def start(workers: Sequence[Worker]) -> None:
     """Start all at once; the first failure ends the others and is raised alone."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -232,9 +232,7 @@ async def start(
         raise failures.exceptions[0] from None
 
 
-async def close(
-    workers: Sequence[SupervisedShard | SupervisedGenerator | SupervisedTrainer],
-) -> None:
+async def close(workers: Sequence[Worker]) -> None:
     """End all at once."""
     async with asyncio.TaskGroup() as group:
         for worker in workers:

@@ -249,9 +249,9 @@ class World:
         )
         self.streamer = Streamer(batch_size=self.batch_size, max_staleness=self.max_staleness)
         self.publisher = Publisher(self.trainer, [self.dispatcher], self.admission)
-        watch = self.metrics.simulators[0]
+        gauge = self.metrics.simulators[0]
         self.crew = [
-            Lane(number, self.shard, self.dispatcher, self.free, watch=watch)
+            Lane(number, self.shard, self.dispatcher, self.free, gauge)
             for number in range(self.lanes)
         ]
 

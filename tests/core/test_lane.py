@@ -84,9 +84,9 @@ def test_a_lost_lane_keeps_its_slot_until_it_leaves_and_is_busy_no_more(
         assert len(world.free) == 1, "the slot that nothing came into is free again"
         lane.forget()
         assert len(world.free) == 2
-        world.metrics.simulators[0].lap()
+        world.metrics.simulators[0].watch.lap()
         await asyncio.sleep(1)
-        assert world.metrics.simulators[0].lap() == 0
+        assert world.metrics.simulators[0].watch.lap() == 0
 
     virtually(main())
 

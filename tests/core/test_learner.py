@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from conftest import World
 
     from rlvla.core.interfaces import Algorithm
-    from rlvla.core.workers import GeneratorWorker, TrainerWorker
+    from rlvla.core.workers import TrainerWorker
 
 UPDATES = 6
 

@@ -33,7 +33,10 @@ START = Start("go", "train", 0)
 
 
 def with_shard(
-    logs: Path, line: Line, body: Callable[[SupervisedShard, Slots], Awaitable[None]], **deadlines: float
+    logs: Path,
+    line: Line,
+    body: Callable[[SupervisedShard, Slots], Awaitable[None]],
+    **deadlines: float,
 ) -> None:
     """Run `body` with a shard of two lanes and the rows that it shares."""
     job = Job(simulator=line, model=Tiny(), algorithm=PPO(), lanes=[[0, 1]], slots=8, seed=0)
