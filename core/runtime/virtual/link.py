@@ -52,8 +52,10 @@ class Death(NamedTuple):
     how: str
     excused: bool
     """It had hung, or something on the way to or from it was lost or late, or it was slow."""
-    at_it: float
-    """Seconds that it had been at its present call; -1 if it was idle."""
+    doing: str
+    """The method that it was at; empty if it was idle."""
+    seconds: float
+    """How long it had been at it."""
 
 
 class VirtualLink:
@@ -219,11 +221,11 @@ class VirtualLink:
             self._timer.cancel()
         for rank in self.ranks:
             rank.stop()
-        at_it = -1.0 if self._call is None else self._loop.time() - self._since
         if self._work is not None and self._work.tear is not None:
             self._work.tear()
         self._leave_meetings()
-        death = Death(self._loop.time(), self.name, how, self._excused, at_it)
+        doing, time = "" if self._call is None else self._call.method, self._loop.time()
+        death = Death(time, self.name, how, self._excused, doing, time - self._since)
         self._world.left(self, self.role, death)
         self._listener.ended(how)
 

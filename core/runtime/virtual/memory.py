@@ -17,7 +17,7 @@ class ViolationError(Exception):
 class Row:
     """One slot: whose observation it holds, which version decided, and what became of it."""
 
-    __slots__ = ("executed", "lane", "ordinal", "trained", "version", "whole")
+    __slots__ = ("executed", "lane", "ordinal", "result", "trained", "version", "whole")
 
     def __init__(self, lane: int, ordinal: int) -> None:
         self.lane = lane
@@ -26,9 +26,12 @@ class Row:
         self.version = -1
         """Of the weights that decided on it; -1 before."""
         self.executed = False
+        """Somebody began to execute that decision."""
+        self.result = False
+        """What came of it is there."""
         self.trained = False
         self.whole = True
-        """No writer was killed in the middle of it."""
+        """No simulator was killed in the middle of writing the observation."""
 
 
 class Memory:
@@ -57,7 +60,7 @@ class Memory:
         self.rows[slot] = Row(lane, ordinal)
 
     def tear(self, slots: Sequence[int]) -> None:
-        """Leave rows half written: their writer was killed."""
+        """Leave observations half written: their writer was killed."""
         for slot in slots:
             row = self.rows.setdefault(slot, Row(-1, -1))
             row.whole = False
@@ -83,6 +86,11 @@ class Memory:
             self.violated(f"nobody decided on the observation of lane {lane} in slot {slot}")
         row.executed = True
 
+    def follow(self, lane: int, slot: int, into: int) -> None:
+        """Write what came of the decision in `slot`, and the observation after it."""
+        self._newest(lane, slot).result = True
+        self.observe(lane, into)
+
     def train(self, segment: Segment) -> None:
         """Read a segment: every row once, whole, in time order, and decided as it says."""
         before = -1
@@ -90,10 +98,10 @@ class Memory:
             segment.slots, segment.bootstrap, segment.versions, strict=True
         ):
             row = self._of(segment.lane, slot)
-            if not row.executed or row.trained or row.version != version:
+            if not row.result or row.trained or row.version != version:
                 self.violated(
                     f"slot {slot} of {segment} holds a decision of version {row.version}, "
-                    f"executed: {row.executed}, trained on: {row.trained}"
+                    f"with a result: {row.result}, trained on: {row.trained}"
                 )
             if row.ordinal <= before:
                 self.violated(f"{segment} is not in time order")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +17,7 @@ from rlvla.core.runtime.virtual.loop import run_virtually
 from rlvla.core.settings import Budget
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from rlvla.core.evaluation import Evaluation
     from rlvla.core.record import Record
@@ -70,8 +72,20 @@ def simulate(
     simulation = Simulation(
         manifest=manifest, runtime=runtime, updates=warmup + updates, phase=phase
     )
-    run_virtually(simulation.run())
+    with _seldom_collected():
+        run_virtually(simulation.run())
     return simulation.result(warmup)
+
+
+@contextmanager
+def _seldom_collected() -> Generator[None]:
+    """Search for cyclic garbage less often: the world is large, and hardly any of it is that."""
+    usual = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 @dataclass(kw_only=True)
@@ -89,6 +103,7 @@ class Simulation:
     phase: int = 0
     """Of the manifest."""
     tracer: Tracer | None = None
+    """Gets the spans of the run; see `Record.tracer`."""
     progress: Progress = field(default_factory=Progress)
     """From where it goes on."""
     snapshots: list[Snapshot] = field(default_factory=list["Snapshot"])
@@ -103,14 +118,8 @@ class Simulation:
         self.world = self.runtime.world(job)
         async with self.runtime.inhabit(self.world, job) as workers:
             await workers.trainer.publish(self.progress.version)
-            self.pipeline = Pipeline(
-                self.manifest,
-                endless,
-                workers,
-                self.progress,
-                cast("Record", self),
-                tracer=self.tracer,
-            )
+            record = cast("Record", self)
+            self.pipeline = Pipeline(self.manifest, endless, workers, self.progress, record)
             self.snapshots.append(Snapshot.of(self.world, self.progress))
             try:
                 await self.pipeline.run(before=False)
@@ -187,6 +196,8 @@ def _between(
         updates=after.updates - before.updates,
         decisions=after.decisions - before.decisions,
         staleness=dict(sorted((after.staleness - before.staleness).items())),
-        utilisation={name: busy[name] / (seconds * count) for name, count in capacity.items()},
+        utilisation={
+            name: min(1.0, busy[name] / (seconds * count)) for name, count in capacity.items()
+        },
         batch=requests / max(after.batches - before.batches, 1),
     )

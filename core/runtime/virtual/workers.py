@@ -72,13 +72,13 @@ class Shard(Worker):
         """Execute the decision in `slot`."""
         self.memory.execute(lane, slot)
         seconds = self.world.latencies.step.draw(self.dice, lane)
-        return self._work(seconds, [slot, into], partial(self._step, lane, into))
+        return self._work(seconds, [into], partial(self._step, lane, slot, into))
 
     def demonstrate(self, lane: int, slot: int, into: int) -> Work:
         """Execute the expert's decision."""
         self.memory.execute(lane, slot, expert=True)
         seconds = self.world.latencies.step.draw(self.dice, lane)
-        return self._work(seconds, [slot, into], partial(self._step, lane, into))
+        return self._work(seconds, [into], partial(self._step, lane, slot, into))
 
     def step_batch(self, moves: Sequence[Move]) -> Work:
         """Execute the decisions of many lanes at once."""
@@ -90,7 +90,7 @@ class Shard(Worker):
         else:
             step = self.world.latencies.step
             seconds = sum(step.draw(self.dice, lane) for lane, _, _ in moves)
-        torn = [slot for _, *slots in moves for slot in slots]
+        torn = [into for _, _, into in moves]
         return self._work(seconds, torn, partial(self._step_batch, moves))
 
     def _work(self, seconds: float, torn: Sequence[int], finish: Callable[[], Any]) -> Work:
@@ -100,14 +100,15 @@ class Shard(Worker):
         self._left[lane] = self.world.episodes.max_steps
         self.memory.observe(lane, into)
 
-    def _reset_batch(self, beginnings: Sequence[Beginning]) -> list[None]:
-        return [self._reset(lane, into) for lane, _, into in beginnings]
+    def _reset_batch(self, beginnings: Sequence[Beginning]) -> None:
+        for lane, _, into in beginnings:
+            self._reset(lane, into)
 
     def _step_batch(self, moves: Sequence[Move]) -> list[Outcome]:
-        return [self._step(lane, into) for lane, _, into in moves]
+        return [self._step(*move) for move in moves]
 
-    def _step(self, lane: int, into: int) -> Outcome:
-        self.memory.observe(lane, into)
+    def _step(self, lane: int, slot: int, into: int) -> Outcome:
+        self.memory.follow(lane, slot, into)
         episodes = self.world.episodes
         steps = min(episodes.chunk, self._left[lane])
         self._left[lane] -= steps
