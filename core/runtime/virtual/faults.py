@@ -66,11 +66,7 @@ class Faults:
         if self.until_s is not None and time >= self.until_s:
             return ""
         fate = self._fate(dice.random())
-        if (
-            role == "trainer"
-            and not self.trainer
-            and fate not in ("", "slow", "duplicated", "late")
-        ):
+        if role == "trainer" and not self.trainer and fate not in ("", "duplicated", "late"):
             return ""
         return "" if fate == "error" and role != "shard" else fate
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 GLANCE = 4096
 """Turns of the loop between two looks at the only real descriptor, which signals wake."""
@@ -67,8 +68,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,  # noqa: ANN401 - as in the standard library
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Set a timer; it never fires in the instant in which it is set."""

@@ -102,18 +102,14 @@ class Virtual:
         """Start the workers of a job in its world; they end with the context."""
         crew = _Crew(self, job, world)
         rows = VirtualRows(layout_of(job), job.slots)
-        cells = [
-            Cell(
-                [crew.shard(cell, number) for number in range(len(job.lanes))],
-                [crew.generator(cell, number) for number in range(job.generators)],
-                rows,
-            )
-            for cell in range(self.cells)
-        ]
         trainer = crew.trainer()
         workers: list[SupervisedShard | SupervisedGenerator | SupervisedTrainer] = [trainer]
-        for cell in cells:
-            workers += [*cell.shards, *cell.generators]
+        cells: list[Cell] = []
+        for cell in range(self.cells):
+            shards = [crew.shard(cell, number) for number in range(len(job.lanes))]
+            generators = [crew.generator(cell, number) for number in range(job.generators)]
+            workers += [*shards, *generators]
+            cells.append(Cell(shards, generators, rows))
         async with AsyncExitStack() as stack:
             stack.push_async_callback(close, workers)
             await start(workers)

@@ -170,9 +170,9 @@ class Snapshot:
     @classmethod
     def of(cls, world: World, progress: Progress) -> Snapshot:
         """Take one now."""
-        busy = Counter({name: world.work(role) for role, name in ROLES.items()})
+        busy = {name: world.work(role) for role, name in ROLES.items()}
         for unit, seconds in world.units.busy.items():
-            busy[unit.kind] += seconds
+            busy[unit.kind] = busy.get(unit.kind, 0.0) + seconds
         return cls(
             time=now(),
             updates=progress.updates,
@@ -189,7 +189,7 @@ def _between(
 ) -> Result:
     seconds = after.time - before.time
     requests = after.requests - before.requests
-    busy = after.busy - before.busy
+    busy = {name: until - before.busy.get(name, 0.0) for name, until in after.busy.items()}
     busy["lanes"] = busy["simulator"] + requests * world.latencies.generator.seconds(1)
     return Result(
         seconds=seconds,
