@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rlvla.core.interfaces import BatchSimulator, ExpertSimulator, Simulator
     from rlvla.core.slots import Slots
     from rlvla.core.types import Array, Field, Observation, Start, StepResult
-    from rlvla.core.workers import Move
+    from rlvla.core.workers import Beginning, Move
 
 
 class Shard:
@@ -35,6 +35,18 @@ class Shard:
         except Exception as error:
             raise LaneLostError(lane, "env_error", f"reset raised {error!r}") from error
         self._write_observation(lane, observation, into)
+
+    def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
+        """Begin episodes in many lanes at once; see `ShardWorker.reset_batch`."""
+        lanes = [lane for lane, _, _ in beginnings]
+        starts = [start for _, start, _ in beginnings]
+        simulator = cast("BatchSimulator", self._simulator)
+        try:
+            observations = simulator.reset_batch([self._local[lane] for lane in lanes], starts)
+        except Exception as error:
+            raise LaneLostError(lanes[0], "env_error", f"reset_batch raised {error!r}") from error
+        for (lane, _, into), observation in zip(beginnings, observations, strict=True):
+            self._write_observation(lane, observation, into)
 
     def step(self, lane: int, slot: int, into: int) -> Outcome:
         """Execute the actions in `slot`; see `ShardWorker.step`."""

@@ -61,8 +61,9 @@ def build_trainer(job: Job, slots: Slots, memory: Memory) -> Trainer:
     shapes = shapes_of(policy.module)
     os.ftruncate(memory.weights, weights_bytes(shapes, banks=job.banks))
     shared = Weights(shapes, map_shared(memory.weights), banks=job.banks)
-    turn = _turn(job, "trainer", memory)
-    return Trainer(policy, job.algorithm, slots, shared, seed=job.seed, turn=turn)
+    trainer = Trainer(policy, job.algorithm, slots, shared, seed=job.seed)
+    trainer.turn = _turn(job, "trainer", memory)
+    return trainer
 
 
 def build_generator(job: Job, slots: Slots, memory: Memory) -> Generator:

@@ -14,5 +14,6 @@ if TYPE_CHECKING:
 def register(components: Components) -> None:
     """Register the batching and sharding schedulers."""
     components.batching.add("dynamic", "rlvla.plugins.schedulers.dynamic:Dynamic")
+    components.batching.add("greedy", "rlvla.plugins.schedulers.greedy:Greedy")
     components.batching.add("lockstep", "rlvla.core.batcher:Lockstep")
     components.sharding.add("even", "rlvla.plugins.schedulers.even:Even")

@@ -7,6 +7,12 @@ long enough: the rule of RL-VLA³ (arXiv 2602.05765), with the clock started by 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rlvla.core.types import Queue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +30,22 @@ class Dynamic:
         if not 0 <= self.max_wait_ms < float("inf"):
             raise ValueError(f"max_wait_ms must be finite and at least 0, got {self.max_wait_ms}")
 
-    def take(self, waiting: int, active: int, waited_ms: float) -> int:
-        """Return up to `max_batch` if the batch is full, complete or overdue, else 0."""
-        complete = waiting >= min(active, self.max_batch)
-        if complete or waited_ms >= self.max_wait_ms:
-            return min(waiting, self.max_batch)
-        return 0
+    def rule(self, groups: Mapping[int, int]) -> Dynamic:
+        """Return itself: it remembers nothing."""
+        del groups
+        return self
+
+    def take(self, queue: Queue) -> Sequence[int]:
+        """Return up to `max_batch` if the batch is full, complete or overdue, else nothing."""
+        waiting = len(queue.lanes)
+        complete = waiting >= min(len(queue.active), self.max_batch)
+        if complete or queue.waited_ms >= self.max_wait_ms:
+            return range(min(waiting, self.max_batch))
+        return ()
 
     def patience_ms(self, waited_ms: float) -> float:
         """Return the time left until the oldest request is overdue."""
         return max(self.max_wait_ms - waited_ms, 0.0)
+
+    def served(self, size: int, seconds: float) -> None:
+        """Learn nothing."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+
+from rlvla.core.assignment import Assignment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,12 +18,13 @@ class Even:
         if self.shards < 1:
             raise ValueError(f"shards must be at least 1, got {self.shards}")
 
-    def split(self, lanes: int) -> list[range]:
-        """Return consecutive ranges, larger ones first; raise ValueError if one would be empty."""
+    def assign(self, lanes: int) -> Assignment:
+        """Give neighbours the same worker, larger shares first; ValueError if one were empty."""
         if self.shards > lanes:
             raise ValueError(
                 f"shards must be at most the number of lanes, {lanes}, got {self.shards}"
             )
         size, larger = divmod(lanes, self.shards)
-        ends = [shard * size + min(shard, larger) for shard in range(self.shards + 1)]
-        return [range(first, end) for first, end in pairwise(ends)]
+        sizes = [size + (shard < larger) for shard in range(self.shards)]
+        workers = tuple(shard for shard, own in enumerate(sizes) for _ in range(own))
+        return Assignment(workers=workers, generators=(0,) * lanes, groups=workers)

@@ -1,0 +1,39 @@
+"""Greedy batching: a free generator serves whatever waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rlvla.core.types import Queue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Greedy:
+    """Never idle while a request waits; batches grow by themselves while the generator is busy."""
+
+    max_batch: int = 64
+    """Most requests in one forward pass of the generator."""
+
+    def __post_init__(self) -> None:
+        if self.max_batch < 1:
+            raise ValueError(f"max_batch must be at least 1, got {self.max_batch}")
+
+    def rule(self, groups: Mapping[int, int]) -> Greedy:
+        """Return itself: it remembers nothing."""
+        del groups
+        return self
+
+    def take(self, queue: Queue) -> Sequence[int]:
+        """Return the oldest requests."""
+        return range(min(len(queue.lanes), self.max_batch))
+
+    def patience_ms(self, waited_ms: float) -> None:
+        """Wait for an arrival only."""
+        del waited_ms
+
+    def served(self, size: int, seconds: float) -> None:
+        """Learn nothing."""
