@@ -7,7 +7,7 @@ a measurement of real workers writes and a run on a virtual clock reads.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING
@@ -87,6 +87,14 @@ class Curve:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Publish(Curve):
+    """Time from the end of an update until all generators have its weights; a sample is a cell."""
+
+    blocking: bool = False
+    """The trainer waits for it instead of going on beside it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Latencies:
     """All that a pipeline waits for."""
 
@@ -95,40 +103,39 @@ class Latencies:
     reset: Latency
     """Of the beginning of an episode in one lane."""
     batch: Curve | None = None
-    """Of a chunk in so many lanes at once, instead of `step` and `reset`: a batched simulator."""
+    """Of a chunk in so many lanes at once, instead of `step`: a batched simulator. Its lanes also
+    begin episodes at once, in one `reset`."""
     generator: Curve
     """Of so many decisions in one forward pass of a generator."""
     trainer: Curve
     """Of a micro-batch of so many decisions, forward and backward."""
     update_ms: float = 0.0
     """Of an optimizer step."""
-    publish_ms: float = 0.0
-    """From the end of an update until a generator has its weights."""
-    publish_blocks: bool = False
-    """The trainer waits for the publication instead of going on beside it."""
+    publish: Publish = field(default_factory=Publish)
+    """Of the way of new weights to all generators."""
     all_reduce_ms: float = 0.0
     """What each update adds where several trainers average their gradients."""
     source: str = ""
     """Where the figures come from."""
 
     def __post_init__(self) -> None:
-        for name in ("update_ms", "publish_ms", "all_reduce_ms"):
+        for name in ("update_ms", "all_reduce_ms"):
             _check_size(name, getattr(self, name))
 
-    @classmethod
-    def load(cls, path: Path) -> Latencies:
-        """Read what `save` wrote; raise ManifestError with file, line and key if it is wrong."""
-        document = parse(read(path), str(path))
-        try:
-            return build(cls, document.data)
-        except OptionError as error:
-            known = f", expected {', '.join(error.known)}" if error.known else ""
-            place = error.place
-            raise complain(document.mark(place), error.message + known, place) from None
 
-    def save(self, path: Path) -> None:
-        """Write all figures as YAML."""
-        path.write_text(dump(options_of(self)), encoding="utf-8")
+def load(path: Path) -> Latencies:
+    """Read what `save` wrote; raise ManifestError with file, line and key if it is wrong."""
+    document = parse(read(path), str(path))
+    try:
+        return build(Latencies, document.data)
+    except OptionError as error:
+        known = f", expected {', '.join(error.known)}" if error.known else ""
+        raise complain(document.mark(error.place), error.message + known, error.place) from None
+
+
+def save(latencies: Latencies, path: Path) -> None:
+    """Write latencies as YAML, so that `load` reads the same back."""
+    path.write_text(dump(options_of(latencies)), encoding="utf-8")
 
 
 def _check_size(name: str, value: float) -> None:
