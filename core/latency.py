@@ -1,143 +1,159 @@
-"""How long the parts of a system take: what `rlvla profile` measures and simulations run on.
+"""How long things take: distributions and curves that stand for a simulator, a model, a network.
 
-Times in files and options are milliseconds, those that methods return are seconds.
+A `Latency` is one call's time, a `Curve` that of a batch, and `Latencies` all of a pipeline: what
+a measurement of real workers writes and a run on a virtual clock reads.
 """
 
 from __future__ import annotations
 
 import math
-import random
 from dataclasses import dataclass, field
+from functools import lru_cache
+from random import Random
 from typing import TYPE_CHECKING
 
 from rlvla.core.component import OptionError, build, options_of
 from rlvla.core.document import complain, dump, parse
+from rlvla.core.inheritance import read
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
-
-SPREAD_SEED = 0x5EED
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Time of one call: constant, log-normal, or drawn from what was recorded."""
+    """Times of a call: constant, log-normal, or drawn from measured ones; with slow lanes."""
 
-    mean_ms: float
-    """Mean, stragglers and spread aside."""
+    mean_ms: float = 0.0
+    """Mean in milliseconds, before `straggle`."""
     cv: float = 0.0
-    """Coefficient of variation (deviation / mean) of a log-normal distribution; 0: constant."""
+    """Standard deviation over mean of a log-normal distribution; 0: every call takes the mean."""
     samples_ms: tuple[float, ...] = ()
-    """Recorded times to draw from instead; `mean_ms` is then their mean."""
+    """Measured times to draw from, each as probable; they replace `mean_ms` and `cv`."""
     spread: float = 0.0
-    """Coefficient of variation between lanes, each of which keeps its factor for ever."""
+    """Standard deviation over the lanes of a log-normal factor of mean 1 that a lane keeps."""
     straggle: float = 0.0
-    """Probability that a call takes `straggle_factor` times as long."""
+    """Probability that a call is slowed down."""
     straggle_factor: float = 1.0
+    """How many times longer a slowed call takes."""
 
     def __post_init__(self) -> None:
-        for name in ("mean_ms", "cv", "spread"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        for name in ("mean_ms", "cv", "spread", "straggle_factor"):
+            _check_size(name, getattr(self, name))
+        for sample in self.samples_ms:
+            _check_size("samples_ms", sample)
+        if self.samples_ms and (self.mean_ms or self.cv):
+            raise ValueError("samples_ms exclude mean_ms and cv")
         if not 0 <= self.straggle <= 1:
-            raise ValueError(f"straggle must be between 0 and 1, got {self.straggle}")
-        if self.straggle_factor < 1:
-            raise ValueError(f"straggle_factor must be at least 1, got {self.straggle_factor}")
+            raise ValueError(f"straggle must be a probability, got {self.straggle}")
 
     @property
     def mean_s(self) -> float:
-        """Mean over lanes and calls, in seconds."""
-        return self.mean_ms / 1000 * (1 + self.straggle * (self.straggle_factor - 1))
-
-    def draw(self, dice: random.Random, lane: int) -> float:
-        """Return the seconds of one call for `lane`."""
+        """Mean in seconds over calls and lanes, slowed calls included."""
+        slowed = 1 + self.straggle * (self.straggle_factor - 1)
         if self.samples_ms:
-            seconds = dice.choice(self.samples_ms) / 1000
-        else:
-            seconds = self.mean_ms / 1000 * _log_normal(dice, self.cv)
-        if self.spread:
-            seconds *= _log_normal(random.Random(SPREAD_SEED + lane), self.spread)
-        if self.straggle and dice.random() < self.straggle:
+            return slowed * math.fsum(self.samples_ms) / len(self.samples_ms) / 1000
+        return slowed * self.mean_ms / 1000
+
+    def draw(self, random: Random, lane: int) -> float:
+        """Return the seconds that a call of `lane` takes."""
+        seconds = self._typical_ms(random) / 1000
+        if self.straggle and random.random() < self.straggle:
             seconds *= self.straggle_factor
-        return seconds
+        return seconds * _pace(lane, self.spread) if self.spread else seconds
+
+    def _typical_ms(self, random: Random) -> float:
+        if self.samples_ms:
+            return random.choice(self.samples_ms)
+        return self.mean_ms * _log_normal(random, self.cv) if self.cv else self.mean_ms
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """Time of a call for n samples at once: `base_ms + per_sample_ms * n`."""
+    """Time of a batch: a fixed part and one per sample."""
 
     base_ms: float = 0.0
+    """Milliseconds of a batch of any size."""
     per_sample_ms: float = 0.0
+    """Milliseconds that each sample adds."""
 
     def __post_init__(self) -> None:
         for name in ("base_ms", "per_sample_ms"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+            _check_size(name, getattr(self, name))
 
-    def seconds(self, samples: int) -> float:
-        """Return the seconds of a call for so many samples."""
-        return (self.base_ms + self.per_sample_ms * samples) / 1000
+    def seconds(self, n: int) -> float:
+        """Return the seconds that a batch of `n` samples takes."""
+        return (self.base_ms + self.per_sample_ms * n) / 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Publish(Curve):
-    """Time until all generators see new weights; `per_sample_ms` counts cells."""
+    """Time from the end of an update until all generators have its weights; a sample is a cell."""
 
     blocking: bool = False
-    """The trainer and the generators wait meanwhile, as for a broadcast of the whole state."""
+    """The trainer waits for it instead of going on beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latencies:
-    """Times of everything that a run waits for."""
+    """All that a pipeline waits for."""
 
     step: Latency
-    """A simulator's chunk of actions in one lane."""
+    """Of a chunk of actions in one lane; the lanes of a worker that are not `batch`ed add up."""
     reset: Latency
-    """The beginning of an episode in one lane."""
+    """Of the beginning of an episode in one lane."""
     batch: Curve | None = None
-    """A chunk in n lanes at once, of a simulator that steps them together."""
+    """Of a chunk in so many lanes at once, instead of `step`: a batched simulator. Its lanes also
+    begin episodes at once, in one `reset`."""
     generator: Curve
-    """A forward pass for n decisions."""
+    """Of so many decisions in one forward pass of a generator."""
     trainer: Curve
-    """Forward and backward pass of a micro-batch of n decisions."""
+    """Of a micro-batch of so many decisions, forward and backward."""
     update_ms: float = 0.0
-    """An optimizer step."""
+    """Of an optimizer step."""
     publish: Publish = field(default_factory=Publish)
+    """Of the way of new weights to all generators."""
     all_reduce_ms: float = 0.0
-    """The exchange of gradients between the ranks of the trainer, per optimizer step."""
+    """What each update adds where several trainers average their gradients."""
     source: str = ""
-    """Where the numbers come from."""
+    """Where the figures come from."""
 
     def __post_init__(self) -> None:
         for name in ("update_ms", "all_reduce_ms"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+            _check_size(name, getattr(self, name))
 
 
 def load(path: Path) -> Latencies:
-    """Read what `save` wrote; raise ManifestError, with file and line, if it is not that."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise OptionError(f"cannot read {path}: {error.strerror}") from error
-    document = parse(text, str(path))
+    """Read what `save` wrote; raise ManifestError with file, line and key if it is wrong."""
+    document = parse(read(path), str(path))
     try:
         return build(Latencies, document.data)
     except OptionError as error:
-        raise complain(document.mark(error.place), error.message, error.place) from None
+        known = f", expected {', '.join(error.known)}" if error.known else ""
+        raise complain(document.mark(error.place), error.message + known, error.place) from None
 
 
 def save(latencies: Latencies, path: Path) -> None:
-    """Write a file of latencies."""
-    plain: dict[str, Any] = options_of(latencies)
-    path.write_text(dump(plain), encoding="utf-8")
+    """Write latencies as YAML, so that `load` reads the same back."""
+    path.write_text(dump(options_of(latencies)), encoding="utf-8")
 
 
-def _log_normal(dice: random.Random, cv: float) -> float:
-    """Draw a factor of mean 1: sigma^2 = ln(1 + cv^2), mu = -sigma^2 / 2."""
-    if not cv:
-        return 1.0
+def _check_size(name: str, value: float) -> None:
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be finite and at least 0, got {value}")
+
+
+def _log_normal(random: Random, cv: float) -> float:
+    """Draw from the log-normal distribution of mean 1 and standard deviation `cv`.
+
+    If ln X is normal with mean m and variance v, E X = exp(m + v / 2) and
+    Var X = (exp(v) - 1) (E X) ** 2; hence v = ln(1 + cv ** 2) and m = -v / 2.
+    """
     variance = math.log1p(cv * cv)
-    return dice.lognormvariate(-variance / 2, math.sqrt(variance))
+    return random.lognormvariate(-variance / 2, math.sqrt(variance))
+
+
+@lru_cache(maxsize=1 << 16)
+def _pace(lane: int, spread: float) -> float:
+    """Return how many times longer than the mean lane number `lane` takes, always the same."""
+    return _log_normal(Random(lane), spread)
