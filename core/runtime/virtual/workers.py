@@ -62,9 +62,8 @@ class Shard(Worker):
         return self._work(seconds, [into], partial(self._reset, lane, into))
 
     def reset_batch(self, beginnings: Sequence[Beginning]) -> Work:
-        """Begin episodes in many lanes at once: as long as the slowest takes."""
-        reset = self.world.latencies.reset
-        seconds = max(reset.draw(self.dice, lane) for lane, _, _ in beginnings)
+        """Begin episodes in many lanes at once, in the time of one."""
+        seconds = self.world.latencies.reset.draw(self.dice, beginnings[0][0])
         torn = [into for _, _, into in beginnings]
         return self._work(seconds, torn, partial(self._reset_batch, beginnings))
 
@@ -173,7 +172,8 @@ class Trainer(Worker):
         """Finish the batch: what is left of the first epoch, then the others."""
         latencies = self.world.latencies
         each, rest = -(-self._waiting // len(self.claims)), self._waiting
-        descend = Stage((latencies.all_reduce_ms + latencies.update_ms) / 1000)
+        averaging = latencies.all_reduce_ms if len(self.claims) > 1 else 0.0
+        descend = Stage((averaging + latencies.update_ms) / 1000)
         stages = [Stage(latencies.trainer.seconds(each))] if rest else []
         if self._published > self.world.units.loop.time():  # it reads what the step changes
             stages.append(Stage(until=self._published))
