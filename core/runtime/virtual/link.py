@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
+from rlvla.core.runtime.virtual.death import Death
 from rlvla.core.runtime.virtual.work import Rank, Stage, Work
 
 if TYPE_CHECKING:
     import asyncio
     import random
-    from collections.abc import Sequence
 
     from rlvla.core.runtime.link import Listener
-    from rlvla.core.runtime.virtual.resources import Claim, Rendezvous
+    from rlvla.core.runtime.virtual.resources import Rendezvous
+    from rlvla.core.runtime.virtual.work import Behaviour
     from rlvla.core.runtime.virtual.world import World
     from rlvla.core.runtime.wire import Message
 
 FOREVER = float("inf")
-
-
-class Behaviour(Protocol):
-    """What a worker of some role does when it is called."""
-
-    role: str
-    pace: float
-    """Everything takes so many times as long."""
-    claims: Sequence[Claim]
-    """Of each of its ranks."""
-
-    def begin(self, method: str, values: Any, named: Any) -> Work:  # noqa: ANN401
-        """Begin a call: read what it reads, and return what it takes."""
-        ...
 
 
 class Call(NamedTuple):
@@ -42,20 +29,6 @@ class Call(NamedTuple):
     values: Message
     named: Message
     fate: str
-
-
-class Death(NamedTuple):
-    """How a worker ended."""
-
-    time: float
-    name: str
-    how: str
-    excused: bool
-    """It had hung, or something on the way to or from it was lost or late, or it was slow."""
-    doing: str
-    """The method that it was at; empty if it was idle."""
-    seconds: float
-    """How long it had been at it."""
 
 
 class VirtualLink:
@@ -225,9 +198,16 @@ class VirtualLink:
             self._work.tear()
         self._leave_meetings()
         doing, time = "" if self._call is None else self._call.method, self._loop.time()
-        death = Death(time, self.name, how, self._excused, doing, time - self._since)
+        death = Death(
+            time, self.name, how, self._excused or self._leaving, doing, time - self._since
+        )
         self._world.left(self, self.role, death)
         self._listener.ended(how)
+
+    def _death(self, how: str) -> Death:
+        time, excused = self._loop.time(), self._excused or self._leaving
+        doing = "" if self._call is None else self._call.method
+        return Death(time, self.name, how, excused, doing, time - self._since)
 
     def _leave_meetings(self) -> None:
         for call in self._queue:

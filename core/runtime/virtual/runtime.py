@@ -25,7 +25,8 @@ from rlvla.core.runtime.virtual.faults import Faults
 from rlvla.core.runtime.virtual.loop import VirtualLoop
 from rlvla.core.runtime.virtual.memory import Memory
 from rlvla.core.runtime.virtual.resources import claims, ranks
-from rlvla.core.runtime.virtual.workers import Generator, Shard, Trainer
+from rlvla.core.runtime.virtual.trainer import Trainer
+from rlvla.core.runtime.virtual.workers import Generator, Shard
 from rlvla.core.runtime.virtual.world import Episodes, World
 from rlvla.core.workers import Cell, Workers
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from rlvla.core.placement import Placement
-    from rlvla.core.runtime.virtual.link import Behaviour
+    from rlvla.core.runtime.virtual.work import Behaviour
     from rlvla.core.slots import Layout
     from rlvla.core.types import Array
     from rlvla.core.workers import Job

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
-from rlvla.core.clock import now
 from rlvla.core.errors import ClosedError
 from rlvla.core.pipeline import Pipeline
 from rlvla.core.progress import Progress
 from rlvla.core.run import job_of
 from rlvla.core.runtime.virtual.loop import run_virtually
+from rlvla.core.runtime.virtual.result import ROLES, Result, Snapshot, between
 from rlvla.core.settings import Budget
 
 if TYPE_CHECKING:
@@ -28,41 +28,6 @@ if TYPE_CHECKING:
     from rlvla.core.workers import TrainerWorker
 
 ENDLESS = Budget(updates=1 << 62)
-ROLES: Mapping[str, str] = {"shard": "simulator", "generator": "generator", "trainer": "trainer"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """What happened between two updates of a simulated run."""
-
-    seconds: float
-    """Of virtual time."""
-    updates: int
-    decisions: int
-    """Trained on."""
-    staleness: Mapping[int, int]
-    """Decisions by how many versions they were old when they were trained on."""
-    utilisation: Mapping[str, float]
-    """Busy share, 0 to 1: of `simulator`, `generator` and `trainer` workers, of each kind of
-    shared unit (`core`, `gpu`, `turn`), and of the `lanes`: the share of a lane's time that its
-    steps and decisions would take if it were served alone and at once."""
-    batch: float
-    """Mean requests of a generator's batch."""
-
-    @property
-    def decisions_per_s(self) -> float:
-        """Throughput."""
-        return self.decisions / self.seconds
-
-    @property
-    def bottleneck(self) -> str:
-        """What is busiest."""
-        return max(self.utilisation, key=self.utilisation.__getitem__)
-
-    @property
-    def bound(self) -> float:
-        """Decisions/s if the busiest never waited, with batches of the size that they had."""
-        return self.decisions_per_s / self.utilisation[self.bottleneck]
 
 
 def simulate(
@@ -130,7 +95,7 @@ class Simulation:
     def result(self, since: int = 0) -> Result:
         """Return what happened after the first `since` updates."""
         before, after = self.snapshots[since], self.snapshots[-1]
-        return _between(before, after, self._capacity(), self.world)
+        return between(before, after, self._capacity(), self.world)
 
     def row(self, row: Mapping[str, float], progress: Progress) -> None:
         """Measure after an update; see `Record.row`."""
@@ -152,52 +117,3 @@ class Simulation:
         counts["simulator"] = cells * len({*self.manifest.assignment.workers[:lanes]})
         counts["lanes"] = cells * lanes
         return counts + Counter(unit.kind for unit in self.world.units.busy)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """Counters of a world at one moment."""
-
-    time: float
-    updates: int
-    decisions: int
-    staleness: Counter[int]
-    busy: dict[str, float]
-    """Seconds of finished work by role, and held by kind of unit."""
-    batches: int
-    requests: int
-
-    @classmethod
-    def of(cls, world: World, progress: Progress) -> Snapshot:
-        """Take one now."""
-        busy = {name: world.work(role) for role, name in ROLES.items()}
-        for unit, seconds in world.units.busy.items():
-            busy[unit.kind] = busy.get(unit.kind, 0.0) + seconds
-        return cls(
-            time=now(),
-            updates=progress.updates,
-            decisions=progress.decisions,
-            staleness=world.staleness.copy(),
-            busy=busy,
-            batches=world.batches,
-            requests=world.requests,
-        )
-
-
-def _between(
-    before: Snapshot, after: Snapshot, capacity: Mapping[str, int], world: World
-) -> Result:
-    seconds = after.time - before.time
-    requests = after.requests - before.requests
-    busy = {name: until - before.busy.get(name, 0.0) for name, until in after.busy.items()}
-    busy["lanes"] = busy["simulator"] + requests * world.latencies.generator.seconds(1)
-    return Result(
-        seconds=seconds,
-        updates=after.updates - before.updates,
-        decisions=after.decisions - before.decisions,
-        staleness=dict(sorted((after.staleness - before.staleness).items())),
-        utilisation={
-            name: min(1.0, busy[name] / (seconds * count)) for name, count in capacity.items()
-        },
-        batch=requests / max(after.batches - before.batches, 1),
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rlvla.core.runtime.virtual.resources import Ticket
 
@@ -85,3 +85,17 @@ class Rank:
             self._hold()
         else:
             self._done()
+
+
+class Behaviour(Protocol):
+    """What a worker of some role does when it is called."""
+
+    role: str
+    pace: float
+    """Everything takes so many times as long."""
+    claims: Sequence[Claim]
+    """Of each of its ranks."""
+
+    def begin(self, method: str, values: Any, named: Any) -> Work:  # noqa: ANN401
+        """Begin a call: read what it reads, and return what it takes."""
+        ...

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     from rlvla.core.latency import Latencies
     from rlvla.core.runtime.link import Listener
+    from rlvla.core.runtime.virtual.death import Death
     from rlvla.core.runtime.virtual.faults import Faults
-    from rlvla.core.runtime.virtual.link import Behaviour, Death
     from rlvla.core.runtime.virtual.memory import Memory
+    from rlvla.core.runtime.virtual.work import Behaviour
 
 
 @dataclass(frozen=True, kw_only=True)

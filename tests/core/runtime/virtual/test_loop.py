@@ -33,7 +33,7 @@ def test_a_wait_for_nobody_is_a_deadlock() -> None:
     async def main() -> None:
         await asyncio.get_running_loop().create_future()
 
-    with pytest.raises(DeadlockError, match="^everybody waits and no timer is set$"):
+    with pytest.raises(DeadlockError, match=r"^everybody waits and no timer is set$"):
         run_virtually(main())
 
 
@@ -45,7 +45,7 @@ def test_an_error_in_a_callback_ends_the_run() -> None:
         asyncio.get_running_loop().call_later(1, fail)
         await asyncio.sleep(100)
 
-    with pytest.raises(ValueError, match="^a worker is broken$"):
+    with pytest.raises(ValueError, match=r"^a worker is broken$"):
         run_virtually(main())
 
 

@@ -7,13 +7,13 @@ from toys.plugin import toy_manifest, toy_plugins
 
 from rlvla.core import history
 from rlvla.core.component import OptionError, build, options_of
-from rlvla.core.latency import Latencies
 from rlvla.core.run import evaluate_run, resume_run, run_manifest
 from rlvla.core.runtime.virtual.runtime import Virtual
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rlvla.core.latency import Latencies
     from rlvla.core.plugins import Plugins
     from rlvla.core.settings import Manifest
 
