@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rlvla.core.clock import now
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Mapping
 
     from rlvla.core.progress import Progress

@@ -25,6 +25,7 @@ from rlvla.core.runtime.virtual.faults import Faults
 from rlvla.core.runtime.virtual.loop import VirtualLoop
 from rlvla.core.runtime.virtual.memory import Memory
 from rlvla.core.runtime.virtual.resources import claims, ranks
+from rlvla.core.runtime.virtual.told import told_by
 from rlvla.core.runtime.virtual.trainer import Trainer
 from rlvla.core.runtime.virtual.workers import Generator, Shard
 from rlvla.core.runtime.virtual.world import Episodes, World
@@ -45,8 +46,9 @@ if TYPE_CHECKING:
 class Virtual:
     """Answers every call after the time that it would take: nothing is simulated or computed."""
 
-    latencies: Latencies | Path
-    """How long everything takes, or the file that says it."""
+    latencies: Latencies | Path | None = None
+    """How long everything takes, or the file that says it; none: as the simulator and the model
+    say, if they only stand for others."""
     cells: int = 1
     """Machines; each has its own simulators, generators and shared memory, and a share of the
     trainer: the run's lanes and placement are those of one of them."""
@@ -82,9 +84,9 @@ class Virtual:
     def world(self, job: Job) -> World:
         """Return an empty world for a job; call it on the loop that the job will run on."""
         layout = layout_of(job)
-        given = self.latencies
+        given = load(self.latencies) if isinstance(self.latencies, Path) else self.latencies
         return World(
-            latencies=load(given) if isinstance(given, Path) else given,
+            latencies=given or told_by(job),
             faults=self.faults,
             episodes=Episodes(
                 max_steps=job.simulator.spec.max_steps,

@@ -7,7 +7,10 @@ from toys.plugin import toy_manifest, toy_plugins
 
 from rlvla.core import history
 from rlvla.core.component import OptionError, build, options_of
-from rlvla.core.run import evaluate_run, resume_run, run_manifest
+from rlvla.core.errors import PreflightError
+from rlvla.core.latency import save
+from rlvla.core.run import evaluate_run, job_of, resume_run, run_manifest
+from rlvla.core.runtime.virtual.loop import run_virtually
 from rlvla.core.runtime.virtual.runtime import Virtual
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from rlvla.core.latency import Latencies
     from rlvla.core.plugins import Plugins
+    from rlvla.core.runtime.virtual.world import World
     from rlvla.core.settings import Manifest
 
 RUNTIME = """runtime={type: virtual, cells: 2, ending: 0.2, latencies: {step: {mean_ms: 1000},
@@ -47,6 +51,29 @@ def test_it_goes_on_from_its_checkpoint_and_is_evaluated(tmp_path: Path) -> None
     tally = evaluate_run(run_dir, longer, plugins, episodes=20)
     assert tally.episodes == 20
     assert tally.version == 5
+
+
+def test_latencies_may_come_from_a_file_and_from_components_that_only_take_time(
+    tmp_path: Path, latencies: Latencies
+) -> None:
+    save(latencies, tmp_path / "latencies.yaml")
+    manifest = toy_manifest(tmp_path)
+    job = job_of(manifest, manifest.phases[0])
+
+    async def world(runtime: Virtual) -> World:
+        return runtime.world(job)
+
+    given = run_virtually(world(Virtual(latencies=tmp_path / "latencies.yaml")))
+    assert given.latencies == latencies
+    with pytest.raises(PreflightError, match=r"^runtime\.latencies is needed: Line does not say"):
+        run_virtually(world(Virtual()))
+    told = """simulator={type: latency, lanes: 4, step_latency: {mean_ms: 1000}}"""
+    model = "model={type: latency, generator: {base_ms: 20}, trainer: {base_ms: 7}}"
+    manifest = toy_manifest(tmp_path, told, model, "schedulers.batching={type: greedy}")
+    job = job_of(manifest, manifest.phases[0])
+    heard = run_virtually(world(Virtual())).latencies
+    assert heard.step.mean_ms == 1000
+    assert (heard.generator.base_ms, heard.trainer.base_ms) == (20, 7)
 
 
 @pytest.mark.parametrize(
