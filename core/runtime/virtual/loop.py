@@ -33,6 +33,7 @@ class LeapingSelector(selectors.SelectSelector):
         super().__init__()
         self.now = 0.0
         self.failure: BaseException | None = None
+        self.watch: Callable[[], None] | None = None
         self._turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -40,6 +41,8 @@ class LeapingSelector(selectors.SelectSelector):
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
+        if self.watch is not None:
+            self.watch()
         self._turns += 1
         if timeout is None:
             if woken := super().select(0):
@@ -95,8 +98,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         else:
             super().call_exception_handler(context)
 
+    def watch(self, look: Callable[[], None] | None) -> None:
+        """Call `look` after every turn, between two events; what it raises ends the run."""
+        self._leaping.watch = look
 
-def run_virtually(main: Coroutine[object, object, T]) -> T:
-    """Run `main` in virtual time; raise `DeadlockError` where a real loop would hang."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(main)
+
+def run_virtually(
+    main: Coroutine[object, object, T], *, watch: Callable[[], None] | None = None
+) -> T:
+    """Run `main` in virtual time; raise `DeadlockError` where a real loop would hang.
+
+    `watch` looks on; see `VirtualLoop.watch`.
+    """
+    loop = VirtualLoop()
+    loop.watch(watch)
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        try:
+            return runner.run(main)
+        finally:
+            loop.watch(None)

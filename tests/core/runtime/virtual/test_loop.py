@@ -79,6 +79,22 @@ def test_what_is_given_to_a_thread_is_done_at_once() -> None:
     run_virtually(main())
 
 
+def test_a_watcher_looks_on_between_events_and_may_end_the_run() -> None:
+    seen: list[int] = []
+
+    async def main() -> None:
+        for number in range(5):
+            seen.append(number)
+            await asyncio.sleep(1)
+
+    def watch() -> None:
+        if len(seen) == 3:
+            raise ValueError(f"after {seen}")
+
+    with pytest.raises(ValueError, match=r"^after \[0, 1, 2\]$"):
+        run_virtually(main(), watch=watch)
+
+
 def test_a_signal_is_heard() -> None:
     async def main() -> None:
         heard = asyncio.Event()
