@@ -290,7 +290,11 @@ class Logger(Protocol):
 
 
 class Runtime(Protocol):
-    """Makes the workers: objects here, processes, latency models or remote actors."""
+    """Makes the workers: objects here, processes, latency models or remote actors.
+
+    A runtime that needs an event loop of its own kind has an attribute `loop_factory`, which
+    makes one; a run on it then happens on such a loop.
+    """
 
     def open(self, job: Job, logs: Path) -> AbstractAsyncContextManager[Workers]:
         """Start the workers; leaving the context ends them, whatever happened inside.

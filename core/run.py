@@ -6,7 +6,7 @@ import asyncio
 import signal
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from rlvla.core.errors import ClosedError, RlvlaError, TrainingError
 from rlvla.core.manifest import save
@@ -18,7 +18,7 @@ from rlvla.core.run_dir import EVALUATIONS, claim, locked, write_exit, write_ver
 from rlvla.core.workers import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Coroutine, Generator
     from pathlib import Path
 
     from rlvla.core.checkpoint import Checkpoint
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from rlvla.core.settings import Manifest, Phase
     from rlvla.core.success import Tally
     from rlvla.core.workers import TrainerWorker, Workers
+
+T = TypeVar("T")
 
 STOPPED = 75
 
@@ -61,12 +63,19 @@ def evaluate_run(run_dir: Path, manifest: Manifest, plugins: Plugins, *, episode
             raise TrainingError(f"{run_dir} holds no checkpoint to evaluate")
         evaluating = replace(manifest.evaluating, episodes=episodes)
         run = Run(run_dir, replace(manifest, evaluating=evaluating), record)
-        return asyncio.run(run.evaluate(checkpoint))
+        return _on_its_loop(manifest, run.evaluate(checkpoint))
 
 
 def _train(run_dir: Path, manifest: Manifest, plugins: Plugins) -> Path:
-    asyncio.run(_train_listening(run_dir, manifest, plugins))
+    _on_its_loop(manifest, _train_listening(run_dir, manifest, plugins))
     return run_dir
+
+
+def _on_its_loop(manifest: Manifest, main: Coroutine[object, object, T]) -> T:
+    """Run `main` on the event loop that the runtime asks for, if it does."""
+    factory = getattr(manifest.runtime, "loop_factory", None)
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main)
 
 
 async def _train_listening(run_dir: Path, manifest: Manifest, plugins: Plugins) -> None:
@@ -134,7 +143,7 @@ class Run:
     async def evaluate(self, checkpoint: Checkpoint) -> Tally:
         """Evaluate a checkpoint, without training."""
         phase = self._manifest.phases[-1]
-        job = self._job(phase, checkpoint)
+        job = job_of(self._manifest, phase, checkpoint)
         async with self._manifest.runtime.open(job, self._run_dir / "workers") as workers:
             self._progress.version = checkpoint.step
             await workers.trainer.publish(checkpoint.step)
@@ -150,7 +159,7 @@ class Run:
         if self._interrupted:
             raise ClosedError
         phase = self._manifest.phases[number]
-        job = self._job(phase, checkpoint)
+        job = job_of(self._manifest, phase, checkpoint)
         async with self._manifest.runtime.open(job, self._run_dir / "workers") as workers:
             if checkpoint is not None and self._progress.updates:
                 await workers.trainer.load(str(checkpoint.path), self._progress.version)
@@ -176,20 +185,6 @@ class Run:
     def _made(self, phase: Phase, workers: Workers) -> Pipeline:
         return Pipeline(self._manifest, phase, workers, self._progress, self._record)
 
-    def _job(self, phase: Phase, checkpoint: Checkpoint | None) -> Job:
-        manifest = self._manifest
-        return Job(
-            simulator=manifest.simulator,
-            model=manifest.model,
-            algorithm=phase.algorithm,
-            lanes=manifest.assignment.shards,
-            generators=len(manifest.assignment.served),
-            placement=manifest.placement,
-            slots=_slots(manifest, phase),
-            seed=manifest.seed,
-            weights=None if checkpoint is None else str(checkpoint.path),
-        )
-
     def _interrupt(self, task: asyncio.Task[None] | None) -> None:
         """End in good order at the first signal, at once at the second."""
         if self._pipeline is not None and not self._interrupted:
@@ -197,6 +192,21 @@ class Run:
         elif task is not None:
             task.cancel()
         self._interrupted = True
+
+
+def job_of(manifest: Manifest, phase: Phase, checkpoint: Checkpoint | None = None) -> Job:
+    """Return what a runtime needs for a phase that begins with the weights of a checkpoint."""
+    return Job(
+        simulator=manifest.simulator,
+        model=manifest.model,
+        algorithm=phase.algorithm,
+        lanes=manifest.assignment.shards,
+        generators=len(manifest.assignment.served),
+        placement=manifest.placement,
+        slots=_slots(manifest, phase),
+        seed=manifest.seed,
+        weights=None if checkpoint is None else str(checkpoint.path),
+    )
 
 
 def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -114,17 +114,25 @@ class FreeSlots:
 
     def __init__(self, count: int, *, cell: int = 0) -> None:
         self.cell = cell
-        self._free = list(range(count))[::-1]
+        self._count = count
+        self._used = 0
+        """Rows below this number have been taken before."""
+        self._free: list[int] = []
+        """Those of them that nobody needs now."""
         self._holders: dict[int, int] = {}
 
     def __len__(self) -> int:
-        return len(self._free)
+        return len(self._free) + self._count - self._used
 
     def take(self) -> int:
         """Return a free row, held once."""
-        if not self._free:
+        if self._free:
+            slot = self._free.pop()
+        elif self._used < self._count:
+            slot = self._used
+            self._used += 1
+        else:
             raise TrainingError("the shared memory is full: its size does not fit the manifest")
-        slot = self._free.pop()
         self._holders[slot] = 1
         return slot
 

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from virtual import run_virtually
 
 from rlvla.core.admission import Admission
 from rlvla.core.batcher import Batcher
@@ -22,6 +21,7 @@ from rlvla.core.metrics import Metrics
 from rlvla.core.progress import Progress
 from rlvla.core.publisher import Publisher
 from rlvla.core.rollout import Rollout
+from rlvla.core.runtime.virtual.loop import run_virtually
 from rlvla.core.settings import Asynchrony, Budget, Phase
 from rlvla.core.slots import FreeSlots
 from rlvla.core.starts import Starts
