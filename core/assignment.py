@@ -46,7 +46,7 @@ class Assignment:
         return _inverted(self.generators)
 
     def extended(self, lanes: int, *, own_worker: bool) -> Assignment:
-        """Return the assignment with `lanes` more, dealt out in turn, or to a worker of their own."""
+        """Return the assignment with `lanes` more, dealt out, or to a worker of their own."""
         extra = range(lanes)
         shards = len(self.shards)
         dealt = (shards for _ in extra) if own_worker else (one % shards for one in extra)

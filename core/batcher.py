@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from rlvla.core.interfaces import BatchingRule
     from rlvla.core.metrics import Metrics
-    from rlvla.core.trace import Tracer
     from rlvla.core.types import Request
     from rlvla.core.workers import GeneratorWorker
 
@@ -65,7 +64,6 @@ class Batcher:
         *,
         number: int = 0,
         padding: Sequence[int] = (),
-        tracer: Tracer | None = None,
     ) -> None:
         self.version = 0
         """Version of the weights that the next batch must have at least."""
@@ -75,10 +73,9 @@ class Batcher:
         self._rule = rule
         self._generator = generator
         self._metrics = metrics
-        self._watch = metrics.generators[number]
+        self._gauge = metrics.generators[number]
         self._number = number
         self._padding = sorted(padding)
-        self._tracer = tracer
         self._active: set[int] = set()
         self._queue: list[Waiting] = []
         self._closed = False
@@ -141,40 +138,36 @@ class Batcher:
 
     def _next(self) -> list[Waiting]:
         """Take the next batch out of the queue: of one version only, if it must be exact."""
+        self._queue = [one for one in self._queue if not one.decided.done()]
         if not self._queue:
             return []
         version = min(one.request.version for one in self._queue)
         waiting = [one for one in self._queue if one.request.version == version]
         lanes = [one.request.lane for one in waiting]
         time = now()
-        taken = self._rule.take(Queue(lanes, self._active, (time - waiting[0].since) * 1000, time))
+        since = [one.since for one in waiting]
+        queue = Queue(lanes, self._active, (time - since[0]) * 1000, time, since)
+        taken = self._rule.take(queue)
         if not taken:
             return []
         batch = [waiting[position] for position in taken]
-        if len(batch) == len(self._queue):
-            self._queue = []
-        else:
-            gone = {id(one) for one in batch}
-            self._queue = [one for one in self._queue if id(one) not in gone]
-        return [one for one in batch if not one.decided.cancelled()]
+        gone = {id(one) for one in batch}
+        self._queue = [one for one in self._queue if id(one) not in gone]
+        return batch
 
     async def _serve(self, batch: list[Waiting]) -> None:
         rows = next((size for size in self._padding if size >= len(batch)), len(batch))
         requests = [one.request for one in batch]
+        self._gauge.span("batch", self._number, min(one.since for one in batch))
         began = now()
         self.serving = True
-        self._watch.begin()
         try:
-            version = await self._generator.act(requests, version=self.version, rows=rows)
+            with self._gauge.busy("infer", self._number, size=len(batch)):
+                version = await self._generator.act(requests, version=self.version, rows=rows)
         finally:
             self.serving = False
-            self._watch.end()
-        ended = now()
-        self._rule.served(len(batch), ended - began)
+        self._rule.served(len(batch), now() - began)
         self._metrics.batch(len(batch))
-        if self._tracer is not None:
-            self._tracer.span("batch", self._number, min(one.since for one in batch), began)
-            self._tracer.span("infer", self._number, began, ended, size=len(batch))
         for one in batch:
             if not one.decided.done():
                 one.decided.set_result(version)

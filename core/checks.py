@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rlvla.core.component import OptionError, options_of
@@ -26,12 +27,7 @@ def check(manifest: Manifest) -> None:
     for i, phase in enumerate(manifest.phases):
         place = ("phases", i, "algorithm") if "phases" in plain else ("algorithm",)
         _check_algorithm(manifest, phase.algorithm, place, (spec, fields))
-    sharding = ("schedulers", "sharding")
-    try:
-        _asked(sharding, manifest.sharding, lambda: manifest.sharding.split(simulator.lanes))
-    except OptionError as error:
-        error.rivals = (("simulator", "lanes"),)
-        raise
+    _check_schedulers(manifest)
     _check_loggers(plain["log"])
 
 
@@ -61,6 +57,25 @@ def _check_algorithm(
             f"needs demonstrations, but simulator {kind!r} has no expert", (*place, "type")
         )
     _asked(place, algorithm, lambda: algorithm.check(*seen))
+
+
+def _check_schedulers(manifest: Manifest) -> None:
+    sharding, batching = ("schedulers", "sharding"), ("schedulers", "batching")
+    try:
+        assignment = _asked(sharding, manifest.sharding, lambda: manifest.assignment)
+    except OptionError as error:
+        error.rivals = (("simulator", "lanes"),)
+        raise
+    for served in assignment.served:
+        groups = {lane: assignment.groups[lane] for lane in served}
+        _asked(batching, manifest.batching, partial(manifest.batching.rule, groups))
+    limit = options_of(manifest.batching).get("max_batch", max(map(len, assignment.served)))
+    if manifest.padding and limit > max(manifest.padding):
+        raise OptionError(
+            f"the largest size must be at least {limit}, the largest batch of the generator",
+            ("schedulers", "padding"),
+            rivals=[(*batching, "max_batch")],
+        )
 
 
 def _check_loggers(loggers: Sequence[Mapping[str, Any]]) -> None:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rlvla.core.lane import Lane
-    from rlvla.core.slots import FreeSlots
     from rlvla.core.starts import Starts
     from rlvla.core.types import Start
     from rlvla.core.workers import TrainerWorker
@@ -30,7 +29,6 @@ class Demonstrator:
 
     lanes: Sequence[Lane]
     trainer: TrainerWorker
-    free: FreeSlots
     starts: Starts
     stopped: asyncio.Event
 
@@ -51,7 +49,8 @@ class Demonstrator:
             if kept:
                 await self.trainer.store(kept)
             stored += len(kept)
-            self.free.release(slot for segment, _ in played for slot in segment.slots)
+            for (lane, _), (segment, _) in zip(wave, played, strict=True):
+                lane.free.release(segment.slots)
 
     async def _play(self, lane: Lane, ordinal: int, start: Start) -> tuple[Segment, bool]:
         losses = 0
@@ -61,12 +60,12 @@ class Demonstrator:
                 success = await self._episode(lane, ordinal, start, slots)
             except LaneLostError as lost:
                 losses += 1
-                self.free.release(slots)
-                lane.leave()
+                lane.free.release(slots)
+                lane.forget()
                 await be_patient(losses, lost)
             else:
                 none = (-1,) * len(slots)
-                return Segment(lane.number, tuple(slots), none, none), success
+                return Segment(lane.number, tuple(slots), none, none, lane.free.cell), success
 
     async def _episode(self, lane: Lane, ordinal: int, start: Start, slots: list[int]) -> bool:
         await lane.begin(start, seed=0, episode=ordinal)
@@ -74,5 +73,5 @@ class Demonstrator:
             slot, outcome = await lane.advance(expert=True)
             slots.append(slot)
             if outcome.done:
-                lane.leave()
+                lane.forget()
                 return outcome.success

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rlvla.core.batcher import Batcher
     from rlvla.core.lane import Lane
-    from rlvla.core.slots import Slots
+    from rlvla.core.workers import Rows
 
     Frames = list[NDArray[np.uint8]]
 
@@ -43,11 +42,8 @@ class Evaluator:
     evaluations of all runs of a protocol measure the same thing.
     """
 
-    def __init__(
-        self, lanes: Sequence[Lane], batcher: Batcher, slots: Slots, tasks: Sequence[str]
-    ) -> None:
+    def __init__(self, lanes: Sequence[Lane], slots: Sequence[Rows], tasks: Sequence[str]) -> None:
         self._lanes = lanes
-        self._batcher = batcher
         self._slots = slots
         self._tasks = tasks
         self._turn = asyncio.Lock()
@@ -55,7 +51,7 @@ class Evaluator:
     async def evaluate(self, episodes: int, *, protocol: str, videos: int) -> Evaluation:
         """Evaluate `episodes` episodes per task under the newest weights."""
         async with self._turn:
-            version = self._batcher.version
+            version = self._lanes[0].version
             played: dict[int, tuple[str, bool, int]] = {}
             frames: dict[int, Frames] = {ordinal: [] for ordinal in range(videos)}
             ordinals = iter(range(episodes * len(self._tasks)))
@@ -82,30 +78,27 @@ class Evaluator:
                     played[ordinal] = await self._play(lane, ordinal, frames.get(ordinal))
                 except LaneLostError as lost:
                     losses += 1
-                    lane.leave()
+                    lane.forget()
                     frames.get(ordinal, []).clear()
                     await be_patient(losses, lost)
 
     async def _play(self, lane: Lane, ordinal: int, frames: Frames | None) -> tuple[str, bool, int]:
         start = start_of(self._tasks, "eval", ordinal)
-        self._batcher.join()
-        try:
+        with lane.taking_part():
             await lane.begin(start, seed=0, episode=ordinal)
             while True:
-                self._film(lane.slot, frames)
+                self._film(lane, frames)
                 await lane.decide(GREEDY)
                 slot, outcome = await lane.advance()
-                lane.release(slot)
+                lane.free.release([slot])
                 if outcome.done:
-                    self._film(lane.slot, frames)
-                    lane.leave()
+                    self._film(lane, frames)
+                    lane.forget()
                     return start.task, outcome.success, lane.steps
-        finally:
-            self._batcher.leave()
 
-    def _film(self, slot: int, frames: Frames | None) -> None:
+    def _film(self, lane: Lane, frames: Frames | None) -> None:
         if frames is None:
             return
-        observation = self._slots.read([slot], "observation")
+        observation = self._slots[lane.free.cell].read([lane.slot], "observation")
         images = [one[0] for name, one in observation.items() if name.startswith("image/")]
         frames.extend(images[:1])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 
 from rlvla.core.errors import TrainingError
+from rlvla.core.runtime.turn import NO_TURN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rlvla.core.types import Request
     from rlvla.core.weights import Weights
 
-NO_TURN: AbstractContextManager[None] = nullcontext()
+T = TypeVar("T")
 
 
 class Generator:
@@ -49,16 +49,12 @@ class Generator:
         """
         _, slots, seeds, temperatures, exact = zip(*requests, strict=True)
         self._follow(version, exact[0])
-        padding = [slots[-1]] * (rows - len(slots))
-        seeds, temperatures = (
-            [*column, *[column[-1]] * len(padding)] for column in (seeds, temperatures)
-        )
-        observations = self._slots.read([*slots, *padding], "observation")
+        observations = self._slots.read(_padded(slots, rows), "observation")
         with self._turn, torch.no_grad():
             decision = self._policy.act(
                 observations,
-                seeds=np.array(seeds, np.uint64),
-                temperature=np.array(temperatures, np.float32),
+                seeds=np.array(_padded(seeds, rows), np.uint64),
+                temperature=np.array(_padded(temperatures, rows), np.float32),
             )
         count = len(slots)
         self._slots.write("decision", slots, {name: one[:count] for name, one in decision.items()})
@@ -81,6 +77,10 @@ class Generator:
         with torch.no_grad():
             for name, parameter in self._trained.items():
                 parameter.copy_(torch.from_numpy(tensors[name]))
+
+
+def _padded(column: Sequence[T], rows: int) -> list[T]:
+    return [*column, *[column[-1]] * (rows - len(column))]
 
 
 def trained_parameters(module: torch.nn.Module) -> dict[str, torch.nn.Parameter]:

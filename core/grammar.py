@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from rlvla.core.component import Key, OptionError, build, convert, show, unknown_key
 from rlvla.core.interpolation import Secret
+from rlvla.core.placement import Placement
 from rlvla.core.registry import UnknownComponentError
 from rlvla.core.settings import Asynchrony, Budget, Checkpointing, Evaluating
 
@@ -24,7 +25,8 @@ Shape: TypeAlias = Callable[[object], object]
 DEFAULTS = """
 seed: 0
 async: {}
-schedulers: {batching: {type: dynamic}, sharding: {type: even}}
+schedulers: {batching: {type: greedy}, sharding: {type: even}, padding: []}
+placement: {}
 runtime: {type: local}
 eval: {}
 checkpoint: {}
@@ -148,9 +150,10 @@ def grammar(components: Components, plugins: Mapping[str, Exception | None]) -> 
         return Component(registry, plugins)
 
     algorithm, budget = component(components.algorithms), Single(Budget)
-    schedulers = {
+    schedulers: dict[str, Shape] = {
         "batching": component(components.batching),
         "sharding": component(components.sharding),
+        "padding": Single(tuple[int, ...], _padding),
     }
     keys: dict[str, Shape] = {
         "rlvla": Single(Literal[1]),
@@ -164,7 +167,8 @@ def grammar(components: Components, plugins: Mapping[str, Exception | None]) -> 
         "budget": budget,
         "phases": Each(Record({"algorithm": algorithm, "budget": budget}, ["algorithm", "budget"])),
         "async": Single(Asynchrony),
-        "schedulers": Record(schedulers, ["batching", "sharding"]),
+        "schedulers": Record(schedulers, [*schedulers]),
+        "placement": Single(Placement),
         "runtime": component(components.runtimes),
         "eval": Single(Evaluating),
         "checkpoint": Single(Checkpointing),
@@ -196,6 +200,11 @@ class _Loaded:
 def _name(name: str) -> None:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise OptionError(f"expected letters, digits and any of . _ -, got {show(name)}")
+
+
+def _padding(sizes: Sequence[int]) -> None:
+    if any(size < 1 for size in sizes):
+        raise OptionError(f"sizes must be at least 1, got {show([*sizes])}")
 
 
 def _seed(seed: int) -> None:

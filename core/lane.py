@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rlvla.core.clock import now
 from rlvla.core.errors import PluginError
+from rlvla.core.gather import Gather
 from rlvla.core.starts import noise_seed
 from rlvla.core.types import Request
 
 if TYPE_CHECKING:
-    from rlvla.core.batcher import Batcher
-    from rlvla.core.clock import Stopwatch
+    from collections.abc import Generator
+
+    from rlvla.core.dispatcher import Dispatcher
     from rlvla.core.errors import LaneLostError
+    from rlvla.core.gauge import Gauge
     from rlvla.core.slots import FreeSlots
     from rlvla.core.types import Outcome, Start
     from rlvla.core.workers import ShardWorker
@@ -29,58 +34,74 @@ class Lane:
     """
 
     def __init__(
-        self, number: int, shard: ShardWorker, batcher: Batcher, free: FreeSlots, watch: Stopwatch
+        self,
+        number: int,
+        shard: ShardWorker | Gather,
+        dispatcher: Dispatcher,
+        free: FreeSlots,
+        gauge: Gauge,
     ) -> None:
         self.number = number
+        self.free = free
         self.slot = -1
         self.steps = 0
         self._shard = shard
-        self._batcher = batcher
-        self._free = free
-        self._watch = watch
+        self._meetings = (dispatcher, shard) if isinstance(shard, Gather) else (dispatcher,)
+        self._dispatcher = dispatcher
+        self._gauge = gauge
         self._noise = (0, 0)
         self._decisions = 0
 
+    @property
+    def version(self) -> int:
+        """Version of the weights that every later decision is made with at least."""
+        return self._dispatcher.version
+
+    @contextmanager
+    def taking_part(self) -> Generator[None]:
+        """Let those who batch decisions or steps count on this lane."""
+        for meeting in self._meetings:
+            meeting.join(self.number)
+        try:
+            yield
+        finally:
+            for meeting in self._meetings:
+                meeting.leave(self.number)
+
     async def begin(self, start: Start, *, seed: int, episode: int) -> None:
         """Begin an episode; `seed` and `episode` decide its sampling noise."""
-        self.slot = self._free.take()
+        self.slot = self.free.take()
         self.steps = self._decisions = 0
         self._noise = (seed, episode)
-        self._watch.begin()
-        try:
+        with self._gauge.busy("reset", self.number):
             await self._shard.reset(self.number, start, into=self.slot)
-        finally:
-            self._watch.end()
 
     async def decide(self, temperature: float) -> int:
         """Get a decision on the present observation; return the version that made it."""
         seed = noise_seed(*self._noise, self._decisions)
         self._decisions += 1
-        return await self._batcher.decide(Request(self.slot, seed, temperature))
+        began = now()
+        made = await self._dispatcher.decide(Request(self.number, self.slot, seed, temperature))
+        self._gauge.span("request", self.number, began, version=made)
+        return made
 
     async def advance(self, *, expert: bool = False) -> tuple[int, Outcome]:
         """Execute the decision (or the expert's); return its slot and what came of it."""
-        into = self._free.take()
+        into = self.free.take()
         execute = self._shard.demonstrate if expert else self._shard.step
-        self._watch.begin()
         try:
-            outcome = await execute(self.number, self.slot, into=into)
+            with self._gauge.busy("step", self.number):
+                outcome = await execute(self.number, self.slot, into=into)
         except BaseException:
-            self._free.release([into])
+            self.free.release([into])
             raise
-        finally:
-            self._watch.end()
         decided, self.slot = self.slot, into
         self.steps += outcome.steps
         return decided, outcome
 
-    def release(self, slot: int) -> None:
-        """Let go of a slot that `advance` returned."""
-        self._free.release([slot])
-
-    def leave(self) -> None:
+    def forget(self) -> None:
         """Let go of the present observation; the lane must `begin` again."""
-        self._free.release([self.slot])
+        self.free.release([self.slot])
         self.slot = -1
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rlvla.core.clock import now
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping, Sequence
 
     from rlvla.core.admission import Admission
-    from rlvla.core.batcher import Batcher
     from rlvla.core.ledger import Ledger
     from rlvla.core.metrics import Metrics
     from rlvla.core.progress import Progress
+    from rlvla.core.publisher import Publisher
     from rlvla.core.settings import Asynchrony, Phase
     from rlvla.core.slots import FreeSlots
     from rlvla.core.streamer import Streamer
@@ -31,23 +30,23 @@ class Learner:
     asynchrony: Asynchrony
     progress: Progress
     trainer: TrainerWorker
-    batcher: Batcher
+    publisher: Publisher
     admission: Admission
     streamer: Streamer
     ledger: Ledger
-    free: FreeSlots
+    free: Sequence[FreeSlots]
+    """Of each cell."""
     metrics: Metrics
 
     async def update(self) -> dict[str, float]:
         """Train on one batch and publish the next version; return the trainer's metrics."""
         began = now()
         decisions = 0 if self.phase.algorithm.demonstrations else await self._fill()
-        with self._busy():
-            metrics = await self.trainer.step(self.progress.version + 1)
+        with self.metrics.trainer.busy("update", 0):
+            metrics = await self.trainer.step()
         self.ledger.train(decisions)
         self._count(decisions, now() - began)
-        self.batcher.version = self.progress.version
-        await self.admission.advance(self.progress.version)
+        await self.publisher.announce(self.progress.version)
         return _named(metrics)
 
     async def _fill(self) -> int:
@@ -74,32 +73,24 @@ class Learner:
                 continue
             self.ledger.drop(len(segment), "stale")
             self._release(segment)
-            await self.admission.refund(len(segment))
+            self.admission.refund(len(segment))
         return fresh
 
     async def _accumulate(self, segments: list[Segment]) -> None:
-        with self._busy():
+        with self.metrics.trainer.busy("accumulate", 0):
             await self.trainer.accumulate(segments)
         for segment in segments:
             self.metrics.trained(self.progress.version, segment.versions)
             self._release(segment)
 
     def _release(self, segment: Segment) -> None:
-        self.free.release([*segment.slots, *segment.bootstrap])
+        self.free[segment.cell].release([*segment.slots, *segment.bootstrap])
 
     def _count(self, decisions: int, seconds: float) -> None:
         self.progress.version += 1
         self.progress.updates += 1
         self.progress.decisions += decisions or self.phase.algorithm.batch_size
         self.progress.seconds += seconds
-
-    @contextmanager
-    def _busy(self) -> Generator[None]:
-        self.metrics.trainer.begin()
-        try:
-            yield
-        finally:
-            self.metrics.trainer.end()
 
 
 def _named(metrics: Mapping[str, float]) -> dict[str, float]:

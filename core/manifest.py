@@ -151,6 +151,8 @@ def _manifest(read: Mapping[str, Any], shown: Plain) -> Manifest:
         asynchrony=read["async"],
         batching=read["schedulers"]["batching"],
         sharding=read["schedulers"]["sharding"],
+        padding=read["schedulers"]["padding"],
+        placement=read["placement"],
         runtime=read["runtime"],
         evaluating=read["eval"],
         checkpointing=read["checkpoint"],

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rlvla.core.clock import Stopwatch, now
+from rlvla.core.clock import now
+from rlvla.core.gauge import Gauge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from rlvla.core.trace import Tracer
 
 
 class Metrics:
     """Collects what lanes, batcher and trainer report, and empties itself into rows."""
 
-    def __init__(self, shards: int) -> None:
-        self.simulators = [Stopwatch() for _ in range(shards)]
-        self.generator = Stopwatch()
-        self.trainer = Stopwatch()
+    def __init__(self, shards: int, generators: int = 1, *, tracer: Tracer | None = None) -> None:
+        self.simulators = [Gauge(tracer) for _ in range(shards)]
+        self.generators = [Gauge(tracer) for _ in range(generators)]
+        self.trainer = Gauge(tracer)
         self._since = now()
         self._episodes: list[tuple[bool, int, float]] = []
         self._staleness: Counter[int] = Counter()
@@ -69,8 +72,12 @@ class Metrics:
 
     def _waits(self) -> dict[str, float]:
         busy: Mapping[str, float] = {
-            "simulator": sum(one.lap() for one in self.simulators) / len(self.simulators),
-            "generator": self.generator.lap(),
-            "trainer": self.trainer.lap(),
+            "simulator": _mean(self.simulators),
+            "generator": _mean(self.generators),
+            "trainer": self.trainer.watch.lap(),
         }
         return {f"wait/{name}": 1 - share for name, share in busy.items()}
+
+
+def _mean(gauges: Sequence[Gauge]) -> float:
+    return sum(one.watch.lap() for one in gauges) / len(gauges)

@@ -1,15 +1,16 @@
 """The run: a handful of tasks in one group, which only await their workers.
 
-    requests (slot ids)                    segments                       versions
+    requests (slot ids)                    segments
     lanes ──────────▶ batcher ──▶ generator ───────▶ streamer ──▶ learner ──▶ trainer
-      ▲                              │                  ▲            │
-      └───────── decisions ──────────┘              admission ◀──────┘
+      ▲                              │                               │           │
+      └───────── decisions ──────────┘       admission ◀──── publisher ◀─────────┘ versions
 
 | task       | waits for                            | is held back by                        |
 | ---------- | ------------------------------------ | -------------------------------------- |
 | a lane     | its decision, its simulator          | admission: the bound on staleness      |
-| batcher    | requests, as its rule says           | the generator: one batch at a time     |
+| batchers   | requests, as their rule says         | their generator: one batch at a time   |
 | learner    | segments: any (streaming), or all    | the oldest segments still rolled out   |
+| publisher  | a new version                        | nothing; training goes on beside it    |
 | evaluation | decisions on lanes of its own        | nothing; training goes on beside it    |
 
 The learner is the finite clock. It ends by closing admission, and the lanes then end by
@@ -22,16 +23,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rlvla.core.admission import Admission
-from rlvla.core.batcher import Batcher, Lockstep
+from rlvla.core.crew import Crew
 from rlvla.core.demonstration import Demonstrator
 from rlvla.core.errors import ClosedError
 from rlvla.core.evaluation import Evaluator
-from rlvla.core.lane import Lane
 from rlvla.core.learner import Learner
 from rlvla.core.ledger import Ledger
 from rlvla.core.metrics import Metrics
+from rlvla.core.publisher import Publisher
 from rlvla.core.rollout import Rollout
-from rlvla.core.slots import FreeSlots
 from rlvla.core.starts import Starts
 from rlvla.core.streamer import Streamer
 
@@ -53,18 +53,21 @@ class Pipeline:
         self._ended = asyncio.Event()
         self._manifest = manifest
         self._phase = phase
-        self._workers = workers
+        self._trainer = workers.trainer
         self._progress = progress
         self._record = record
-        self._wire()
+        self._wire(workers)
 
-    def _wire(self) -> None:
+    def _wire(self, workers: Workers) -> None:
         manifest, algorithm, progress = self._manifest, self._phase.algorithm, self._progress
         eta = manifest.asynchrony.max_staleness
-        self._metrics = Metrics(len(self._workers.shards))
+        self._metrics = Metrics(
+            sum(len(cell.shards) for cell in workers.cells),
+            sum(len(cell.generators) for cell in workers.cells),
+            tracer=self._record.tracer,
+        )
         self._ledger = Ledger(progress.ledger)
         self._ledger.drop(self._ledger.in_flight, "shutdown")  # of the run that is resumed
-        self._free = FreeSlots(self._workers.slots.count)
         self._starts = Starts(
             manifest.simulator.tasks, seed=manifest.seed, ordinal=progress.ordinal
         )
@@ -72,19 +75,19 @@ class Pipeline:
             batch_size=algorithm.batch_size, max_staleness=eta, version=progress.version
         )
         self._streamer = Streamer(batch_size=algorithm.batch_size, max_staleness=eta)
-        rule = manifest.batching if manifest.asynchrony.rollout else Lockstep()
-        self._batcher = Batcher(rule, self._workers.generator, self._metrics)
-        self._batcher.version = progress.version
-        lanes = [
-            Lane(number, shard, self._batcher, self._free, watch)
-            for shard, watch in zip(self._workers.shards, self._metrics.simulators, strict=True)
-            for number in shard.lanes
+        self._crews = [
+            Crew(number, cell, manifest, self._metrics) for number, cell in enumerate(workers.cells)
         ]
-        self._training = [lane for lane in lanes if lane.number < manifest.simulator.lanes]
+        dispatchers = [crew.dispatcher for crew in self._crews]
+        for dispatcher in dispatchers:
+            dispatcher.version = progress.version
+        self._publisher = Publisher(
+            self._trainer, dispatchers, self._admission, self._record.tracer
+        )
+        self._training = [lane for crew in self._crews for lane in crew.training]
         self._evaluator = Evaluator(
-            [lane for lane in lanes if lane.number >= manifest.simulator.lanes],
-            self._batcher,
-            self._workers.slots,
+            [lane for crew in self._crews for lane in crew.evaluating],
+            [crew.slots for crew in self._crews],
             manifest.simulator.tasks,
         )
 
@@ -96,7 +99,8 @@ class Pipeline:
         try:
             async with asyncio.TaskGroup() as stages:
                 stages.create_task(self._close_all(), name="end")
-                stages.create_task(self._batcher.run(), name="batcher")
+                stages.create_task(self._publisher.run(), name="publisher")
+                self._serve(stages)
                 stages.create_task(self._conduct(stages, before=before), name="conductor")
         except* ClosedError:
             if not self.stopped:
@@ -110,11 +114,11 @@ class Pipeline:
     async def measure(self) -> Tally:
         """Evaluate without training."""
         async with asyncio.TaskGroup() as stages:
-            stages.create_task(self._batcher.run(), name="batcher")
+            self._serve(stages)
             evaluation = await self._evaluator.evaluate(
                 self._manifest.evaluating.episodes, protocol=self._manifest.protocol, videos=0
             )
-            self._batcher.close()
+            self._close_dispatchers()
         return evaluation.tally
 
     def stop(self) -> None:
@@ -124,9 +128,19 @@ class Pipeline:
 
     async def _close_all(self) -> None:
         await self._ended.wait()
-        self._batcher.close()
-        await self._admission.close()
-        await self._streamer.close()
+        self._close_dispatchers()
+        self._publisher.close()
+        self._admission.close()
+        self._streamer.close()
+
+    def _serve(self, stages: asyncio.TaskGroup) -> None:
+        for crew in self._crews:
+            for batcher in crew.batchers:
+                stages.create_task(batcher.run(), name="batcher")
+
+    def _close_dispatchers(self) -> None:
+        for crew in self._crews:
+            crew.dispatcher.close()
 
     async def _conduct(self, stages: asyncio.TaskGroup, *, before: bool) -> None:
         if before:
@@ -138,7 +152,8 @@ class Pipeline:
             for lane in self._training:
                 stages.create_task(rollout.run(lane), name=f"lane {lane.number}")
         await self._learn(stages)
-        await self._admission.close()
+        self._admission.close()
+        await self._publisher.settled()
         await self._evaluate("after")
         self._ended.set()
 
@@ -152,7 +167,7 @@ class Pipeline:
             row |= fraction | self._metrics.row() | self._accounts()
             self._record.row(row, self._progress)
             if self._progress.updates % self._manifest.checkpointing.every == 0:
-                await self._record.save(self._workers.trainer, self._progress)
+                await self._record.save(self._trainer, self._progress)
             more = self._progress.spent(budget) < 1
             if more and every and self._progress.updates % every == 0:
                 stages.create_task(self._evaluate_during(), name="evaluation")
@@ -177,9 +192,7 @@ class Pipeline:
 
     async def _demonstrate(self) -> None:
         starts = Starts(self._manifest.simulator.tasks, seed=self._manifest.seed)
-        demonstrator = Demonstrator(
-            self._training, self._workers.trainer, self._free, starts, self._ended
-        )
+        demonstrator = Demonstrator(self._training, self._trainer, starts, self._ended)
         await demonstrator.demonstrate(self._phase.algorithm.demonstrations)
 
     def _note(self) -> None:
@@ -191,11 +204,9 @@ class Pipeline:
 
     def _rollout(self) -> Rollout:
         return Rollout(
-            batcher=self._batcher,
             admission=self._admission,
             streamer=self._streamer,
             ledger=self._ledger,
-            free=self._free,
             starts=self._starts,
             metrics=self._metrics,
             length=self._manifest.asynchrony.segment,
@@ -208,11 +219,11 @@ class Pipeline:
             phase=self._phase,
             asynchrony=self._manifest.asynchrony,
             progress=self._progress,
-            trainer=self._workers.trainer,
-            batcher=self._batcher,
+            trainer=self._trainer,
+            publisher=self._publisher,
             admission=self._admission,
             streamer=self._streamer,
             ledger=self._ledger,
-            free=self._free,
+            free=[crew.free for crew in self._crews],
             metrics=self._metrics,
         )

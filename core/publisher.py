@@ -37,11 +37,23 @@ class Publisher:
         self._announced: int | None = None
         self._closed = False
         self._changed = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
 
-    def announce(self, version: int) -> None:
-        """Have `version`, which the trainer holds now, published."""
+    async def announce(self, version: int) -> None:
+        """Have `version`, which the trainer holds now, published.
+
+        Returns when the trainer was asked for it, before it is asked for anything else, unless
+        an older version is still on its way.
+        """
         self._announced = version
+        self._settled.clear()
         self._changed.set()
+        await asyncio.sleep(0)
+
+    async def settled(self) -> None:
+        """Wait until everything that was announced is published, or superseded."""
+        await self._settled.wait()
 
     async def run(self) -> None:
         """Publish until closed."""
@@ -49,6 +61,7 @@ class Publisher:
             self._changed.clear()
             version, self._announced = self._announced, None
             if version is None:
+                self._settled.set()
                 await self._changed.wait()
             else:
                 await self._publish(version)
@@ -57,6 +70,7 @@ class Publisher:
         """End `run` after the present publication."""
         self._closed = True
         self._changed.set()
+        self._settled.set()
 
     async def _publish(self, version: int) -> None:
         began = now()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rlvla.core.evaluation import Evaluation
     from rlvla.core.plugins import Plugins
     from rlvla.core.settings import Manifest
+    from rlvla.core.trace import Tracer
     from rlvla.core.workers import TrainerWorker
 
 MANIFEST = "manifest.resolved.yaml"
@@ -33,6 +34,7 @@ class Record:
         self._run_dir = run_dir
         self._manifest = manifest
         self._plugins = plugins
+        self.tracer: Tracer | None = None
         self._lost_rows = 0
         self._measured: dict[str, float] = {}
 

@@ -11,11 +11,9 @@ from rlvla.core.types import Segment
 
 if TYPE_CHECKING:
     from rlvla.core.admission import Admission
-    from rlvla.core.batcher import Batcher
     from rlvla.core.lane import Lane
     from rlvla.core.ledger import Ledger
     from rlvla.core.metrics import Metrics
-    from rlvla.core.slots import FreeSlots
     from rlvla.core.starts import Starts
     from rlvla.core.streamer import Streamer
     from rlvla.core.types import Outcome
@@ -25,11 +23,9 @@ if TYPE_CHECKING:
 class Rollout:
     """What the training lanes share."""
 
-    batcher: Batcher
     admission: Admission
     streamer: Streamer
     ledger: Ledger
-    free: FreeSlots
     starts: Starts
     metrics: Metrics
     length: int
@@ -51,8 +47,8 @@ class Rollout:
             except LaneLostError as lost:
                 losses += 1
                 collector.drop(lost.reason)
-                await self.streamer.abandon(lane.number)
-                await self.admission.cancel(self.length)
+                self.streamer.abandon(lane.number)
+                self.admission.cancel(self.length)
                 await be_patient(losses, lost)
 
 
@@ -70,28 +66,24 @@ class _Collector:
     async def segment(self) -> None:
         """Produce one segment and hand it over."""
         shared, lane = self._shared, self._lane
-        version = shared.batcher.version
-        shared.streamer.open(lane.number, version=version, decisions=shared.length)
-        shared.batcher.join()
-        try:
+        shared.streamer.open(lane.number, version=lane.version, decisions=shared.length)
+        with lane.taking_part():
             while len(self._slots) < shared.length:
                 await self._decision()
-        finally:
-            shared.batcher.leave()
         if lane.slot >= 0:
             self._bootstrap[-1] = lane.slot
-            shared.free.hold(lane.slot)
-        whole = [tuple(part) for part in (self._slots, self._bootstrap, self._versions)]
+            lane.free.hold(lane.slot)
+        slots, bootstrap, versions = map(tuple, (self._slots, self._bootstrap, self._versions))
         self._clear()
         shared.admission.finish(shared.length)
-        await shared.streamer.put(Segment(lane.number, *whole))
+        shared.streamer.put(Segment(lane.number, slots, bootstrap, versions, lane.free.cell))
 
     def drop(self, reason: str) -> None:
         """Give up the segment and the episode."""
         self._shared.ledger.drop(len(self._versions), reason)
-        self._shared.free.release([*self._slots, *self._bootstrap])
+        self._lane.free.release([*self._slots, *self._bootstrap])
         self._clear()
-        self._lane.leave()
+        self._lane.forget()
 
     async def _decision(self) -> None:
         shared, lane = self._shared, self._lane
@@ -112,9 +104,9 @@ class _Collector:
         shared, lane = self._shared, self._lane
         if not outcome.terminated:
             self._bootstrap[-1] = lane.slot
-            shared.free.hold(lane.slot)
+            lane.free.hold(lane.slot)
         shared.metrics.episode(success=outcome.success, steps=lane.steps, reward=self._reward)
-        lane.leave()
+        lane.forget()
 
     def _clear(self) -> None:
         self._slots, self._bootstrap, self._versions = [], [], []

@@ -178,15 +178,13 @@ class Run:
 
     def _job(self, phase: Phase, checkpoint: Checkpoint | None) -> Job:
         manifest = self._manifest
-        simulator, evaluating = manifest.simulator, manifest.evaluating.lanes
-        training = [list(lanes) for lanes in manifest.sharding.split(simulator.lanes)]
-        for extra in range(evaluating):
-            training[extra % len(training)].append(simulator.lanes + extra)
         return Job(
-            simulator=simulator,
+            simulator=manifest.simulator,
             model=manifest.model,
             algorithm=phase.algorithm,
-            lanes=training,
+            lanes=manifest.assignment.shards,
+            generators=len(manifest.assignment.served),
+            placement=manifest.placement,
             slots=_slots(manifest, phase),
             seed=manifest.seed,
             weights=None if checkpoint is None else str(checkpoint.path),

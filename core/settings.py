@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from rlvla.core.assignment import Assignment
     from rlvla.core.interfaces import (
         Algorithm,
         Batching,
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
         Sharding,
         Simulator,
     )
+    from rlvla.core.placement import Placement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +124,10 @@ class Manifest:
     asynchrony: Asynchrony
     batching: Batching
     sharding: Sharding
+    padding: tuple[int, ...]
+    """Rows that forward passes of a generator are padded to, the next larger one; none: as many
+    as there are requests."""
+    placement: Placement
     runtime: Runtime
     evaluating: Evaluating
     checkpointing: Checkpointing
@@ -128,6 +135,13 @@ class Manifest:
     output_dir: Path
     plain: Mapping[str, Any] = field(repr=False)
     """The merged manifest as plain data, secrets and `env:` references not resolved."""
+
+    @cached_property
+    def assignment(self) -> Assignment:
+        """Who owns and serves each lane; the lanes that evaluate come after those that train."""
+        return self.sharding.assign(
+            self.simulator.lanes, batched=self.simulator.spec.batched
+        ).extended(self.evaluating.lanes, own_worker=self.simulator.spec.batched)
 
     @property
     def protocol(self) -> str:

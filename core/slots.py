@@ -110,9 +110,10 @@ class Slots:
 
 
 class FreeSlots:
-    """Which rows nobody needs. A row is free again when everybody who holds it has let go."""
+    """Which rows of a cell nobody needs: a row is free when everybody who held it has let go."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, cell: int = 0) -> None:
+        self.cell = cell
         self._free = list(range(count))[::-1]
         self._holders: dict[int, int] = {}
 

@@ -14,13 +14,13 @@ import torch
 
 from rlvla.core.batch import Batch
 from rlvla.core.errors import TrainingError
-from rlvla.core.generator import NO_TURN, trained_parameters
+from rlvla.core.generator import trained_parameters
+from rlvla.core.runtime.turn import NO_TURN
 from rlvla.core.slots import PARTS
 from rlvla.core.statistics import Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from contextlib import AbstractContextManager
 
     from rlvla.core.interfaces import Algorithm, Policy
     from rlvla.core.slots import Slots
@@ -47,15 +47,15 @@ class Trainer:
         weights: Weights,
         *,
         seed: int,
-        turn: AbstractContextManager[None] = NO_TURN,
     ) -> None:
         self.updates = 0
+        self.turn = NO_TURN
+        """What the backward passes happen in: a turn at a GPU that others use, too."""
         self._policy = policy
         self._algorithm = algorithm
         self._slots = slots
         self._weights = weights
         self._seed = seed
-        self._turn = turn
         self._publisher = ThreadPoolExecutor(1, "publisher")
         self._published: Future[None] = Future()
         self._published.set_result(None)
@@ -186,7 +186,7 @@ class Trainer:
     def _backward(self, batch: Arrays) -> None:
         statistics = {name: one.moments() for name, one in self._statistics.items()}
         statistics["updates"] = (float(self.updates), 0.0)
-        with self._turn:
+        with self.turn:
             loss, metrics = self._algorithm.loss(self._policy, batch, statistics)
             if not torch.isfinite(loss).all():  # a clipped ratio of NaN has a gradient of zero
                 raise TrainingError(f"the loss of update {self.updates} is not finite")

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Move: TypeAlias = tuple[int, int, int]
 """Lane, slot of its decision, slot for what follows."""
 
+Beginning: TypeAlias = "tuple[int, Start, int]"
+"""Lane, start of its episode, slot for the first observation."""
+
 
 class ShardWorker(Protocol):
     """The pipeline's view of a simulator worker: it steps the lanes of one shard.
@@ -39,6 +42,10 @@ class ShardWorker(Protocol):
 
     async def demonstrate(self, lane: int, slot: int, *, into: int) -> Outcome:
         """Like `step`, but let the simulator's expert choose the actions and write them first."""
+        ...
+
+    async def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
+        """Like `reset` for many lanes at once, which share their fate; for batched simulators."""
         ...
 
     async def step_batch(self, moves: Sequence[Move]) -> Sequence[Outcome]:

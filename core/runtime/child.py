@@ -13,8 +13,9 @@ import threading
 import time
 import traceback
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from rlvla.core.errors import LaneLostError, RlvlaError
 from rlvla.core.memory import map_shared
@@ -52,7 +53,7 @@ class Child:
         job = build.job_from_plain(plain)
         slots = Slots(build.layout_of(job), job.slots, map_shared(self._memory.slots))
         if role == "shard":
-            self._worker = build.build_shard(job, number, slots)
+            self._worker = build.build_shard(job, number, slots, self._memory)
         elif role == "trainer":
             self._worker = build.build_trainer(job, slots, self._memory)
         else:
@@ -72,8 +73,7 @@ class Answers:
         """Answer a call with what `function` returns or raises, now or when it is known."""
         kind, result = _answer(function)
         if isinstance(result, Future):
-            later = cast("Future[Any]", result)
-            later.add_done_callback(lambda done: self._give_at_once(number, done))
+            result.add_done_callback(lambda done: self._give_at_once(number, done))
             return
         with self._turn:
             self._ready.append([number, kind, result])
@@ -121,10 +121,8 @@ def main() -> None:
         os.sched_setaffinity(0, {int(core) for core in arguments.cores.split(",")})
     connection = socket.socket(fileno=arguments.connection)
     child = Child(build.Memory(arguments.slots, arguments.weights, arguments.turns))
-    try:
+    with suppress(BrokenPipeError, ConnectionResetError):  # the parent ended in the middle
         _serve(connection, child)
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # the parent hung up in the middle of a call
     child.close()
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rlvla.core.shard import Shard
     from rlvla.core.trainer import Trainer
     from rlvla.core.types import Outcome, Request, Segment, Start
-    from rlvla.core.workers import Job, Move
+    from rlvla.core.workers import Beginning, Job, Move
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +39,19 @@ class Inline:
         del logs
         layout = layout_of(job)
         slots = Slots(layout, job.slots, bytearray(layout.row_bytes * job.slots))
-        with closing(SharedMemory(0, "weights")) as weights, closing(SharedMemory(0, "turns")) as turns:
+        with (
+            closing(SharedMemory(0, "weights")) as weights,
+            closing(SharedMemory(0, "turns")) as turns,
+        ):
             memory = Memory(-1, weights.fd, turns.fd)
             trainer = InlineTrainer(build_trainer(job, slots, memory))
             generators = [
                 InlineGenerator(build_generator(job, slots, memory)) for _ in range(job.generators)
             ]
             numbers = range(len(job.lanes))
-            shards = [InlineShard(job.lanes[n], build_shard(job, n, slots)) for n in numbers]
+            shards = [
+                InlineShard(job.lanes[n], build_shard(job, n, slots, memory)) for n in numbers
+            ]
             try:
                 yield Workers([Cell(shards, generators, slots)], trainer)
             finally:
@@ -66,6 +71,11 @@ class InlineShard:
         """Begin an episode; see `ShardWorker.reset`."""
         await asyncio.sleep(0)
         self._shard.reset(lane, start, into)
+
+    async def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
+        """Begin episodes in many lanes at once; see `ShardWorker.reset_batch`."""
+        await asyncio.sleep(0)
+        self._shard.reset_batch(beginnings)
 
     async def step(self, lane: int, slot: int, *, into: int) -> Outcome:
         """Execute the actions in `slot`; see `ShardWorker.step`."""

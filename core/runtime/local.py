@@ -15,6 +15,7 @@ from rlvla.core.runtime.supervision import (
     SupervisedGenerator,
     SupervisedShard,
     SupervisedTrainer,
+    Worker,
     close,
     start,
 )
@@ -53,22 +54,18 @@ class Local:
         """Start the workers; see `Runtime.open`."""
         layout = layout_of(job)
         async with AsyncExitStack() as stack:
-            rows, weights, turns = (
-                SharedMemory(size, name)
-                for name, size in (("slots", layout.row_bytes * job.slots), ("weights", 0), ("turns", 0))
-            )
+            rows = SharedMemory(layout.row_bytes * job.slots, "slots")
+            weights, turns = SharedMemory(0, "weights"), SharedMemory(0, "turns")
             for memory in (rows, weights, turns):
                 stack.callback(memory.close)
             crew = _Crew(self, job, Launch(rows.fd, weights.fd, turns.fd, logs))
             shards = [crew.shard(number) for number in range(len(job.lanes))]
             generators = [crew.generator(number) for number in range(job.generators)]
             trainer = SupervisedTrainer(crew.worker("trainer", 0, "trainer"))
-            workers = [*shards, *generators, trainer]
+            workers: list[Worker] = [*shards, *generators, trainer]
             stack.push_async_callback(close, workers)
             await start(workers)
-            yield Workers(
-                [Cell(shards, generators, Slots(layout, job.slots, rows.map()))], trainer
-            )
+            yield Workers([Cell(shards, generators, Slots(layout, job.slots, rows.map()))], trainer)
 
 
 class _Crew:

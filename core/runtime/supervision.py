@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rlvla.core.errors import LaneLostError, PluginError, TrainingError
 from rlvla.core.runtime.calls import AnswerError, Calls, WorkerDiedError, as_error, as_loss
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rlvla.core.runtime.link import Connect
     from rlvla.core.runtime.wire import Message
     from rlvla.core.types import Request, Segment, Start
-    from rlvla.core.workers import Move
+    from rlvla.core.workers import Beginning, Move
 
 RETRIES = 3
 """Times in a row that a generator is started again for the same batch."""
@@ -85,37 +85,44 @@ class SupervisedShard:
 
     async def reset(self, lane: int, start: Start, *, into: int) -> None:
         """Begin an episode; see `ShardWorker.reset`."""
-        try:
-            self._holders[lane] = await self._worker.ready()
-        except WorkerDiedError as died:
-            raise LaneLostError(lane, died.reason, str(died)) from died
-        within = self._worker.deadlines.reset
-        await self._answer(lane, self._holders[lane].call("reset", lane, start, into, within=within))
+        await self._begin([lane], "reset", lane, start, into)
+
+    async def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
+        """Begin episodes in many lanes at once; see `ShardWorker.reset_batch`."""
+        lanes = [lane for lane, _, _ in beginnings]
+        await self._begin(lanes, "reset_batch", beginnings)
 
     async def step(self, lane: int, slot: int, *, into: int) -> Outcome:
         """Execute the actions in `slot`; see `ShardWorker.step`."""
-        return Outcome(*await self._ask("step", lane, slot, into))
+        return Outcome(*await self._ask(lane, "step", lane, slot, into))
 
     async def demonstrate(self, lane: int, slot: int, *, into: int) -> Outcome:
         """Let the expert act; see `ShardWorker.demonstrate`."""
-        return Outcome(*await self._ask("demonstrate", lane, slot, into))
+        return Outcome(*await self._ask(lane, "demonstrate", lane, slot, into))
 
     async def step_batch(self, moves: Sequence[Move]) -> Sequence[Outcome]:
         """Execute the actions of many lanes at once; see `ShardWorker.step_batch`."""
-        answers = await self._ask("step_batch", moves[0][0], moves)
+        answers = await self._ask(moves[0][0], "step_batch", moves)
         return [Outcome(*answer) for answer in answers]
 
     async def close(self) -> None:
         """End the worker."""
         await self._worker.close()
 
-    async def _ask(self, method: str, lane: int, *values: Message) -> Message:
+    async def _begin(self, lanes: Sequence[int], method: str, *values: Message) -> Message:
+        """Ask the living worker: from now on it holds the episodes of these lanes."""
+        try:
+            holder = await self._worker.ready()
+        except WorkerDiedError as died:
+            raise LaneLostError(lanes[0], died.reason, str(died)) from died
+        self._holders |= dict.fromkeys(lanes, holder)
+        within = self._worker.deadlines.reset
+        return await self._answer(lanes[0], holder.call(method, *values, within=within))
+
+    async def _ask(self, lane: int, method: str, *values: Message) -> Message:
         """Ask the worker that began the lane's episode: its successor knows nothing of it."""
-        arguments = values if method == "step_batch" else (lane, *values)
         within = self._worker.deadlines.step
-        return await self._answer(
-            lane, self._holders[lane].call(method, *arguments, within=within)
-        )
+        return await self._answer(lane, self._holders[lane].call(method, *values, within=within))
 
     async def _answer(self, lane: int, answer: asyncio.Future[Message]) -> Message:
         try:
@@ -212,9 +219,10 @@ class SupervisedTrainer:
             raise as_error(error) from error
 
 
-async def start(
-    workers: Sequence[SupervisedShard | SupervisedGenerator | SupervisedTrainer],
-) -> None:
+Worker: TypeAlias = SupervisedShard | SupervisedGenerator | SupervisedTrainer
+
+
+async def start(workers: Sequence[Worker]) -> None:
     """Start all at once; the first failure ends the others and is raised alone."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -224,9 +232,7 @@ async def start(
         raise failures.exceptions[0] from None
 
 
-async def close(
-    workers: Sequence[SupervisedShard | SupervisedGenerator | SupervisedTrainer],
-) -> None:
+async def close(workers: Sequence[Worker]) -> None:
     """End all at once."""
     async with asyncio.TaskGroup() as group:
         for worker in workers:

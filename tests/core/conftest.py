@@ -13,12 +13,14 @@ from virtual import run_virtually
 
 from rlvla.core.admission import Admission
 from rlvla.core.batcher import Batcher
+from rlvla.core.dispatcher import Dispatcher
 from rlvla.core.errors import LaneLostError
 from rlvla.core.lane import Lane
 from rlvla.core.learner import Learner
 from rlvla.core.ledger import Ledger
 from rlvla.core.metrics import Metrics
 from rlvla.core.progress import Progress
+from rlvla.core.publisher import Publisher
 from rlvla.core.rollout import Rollout
 from rlvla.core.settings import Asynchrony, Budget, Phase
 from rlvla.core.slots import FreeSlots
@@ -29,8 +31,8 @@ from rlvla.core.types import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-    from rlvla.core.interfaces import Algorithm, Batching
-    from rlvla.core.types import Request, Segment, Start
+    from rlvla.core.interfaces import Algorithm, BatchingRule
+    from rlvla.core.types import Queue, Request, Segment, Start
 
 
 @pytest.fixture(scope="session")
@@ -42,13 +44,15 @@ def virtually() -> Callable[[Coroutine[object, object, object]], object]:
 class Greedy:
     """Serve whatever waits."""
 
-    def take(self, waiting: int, active: int, waited_ms: float) -> int:
-        del active, waited_ms
-        return waiting
+    def take(self, queue: Queue) -> Sequence[int]:
+        return range(len(queue.lanes))
 
     def patience_ms(self, waited_ms: float) -> float | None:
         del waited_ms
         return None
+
+    def served(self, size: int, seconds: float) -> None:
+        pass
 
 
 @dataclass
@@ -113,7 +117,7 @@ class PacedShard:
 
 @dataclass
 class PacedTrainer:
-    """Counts and checks what it gets; publishes in the middle of its step."""
+    """Counts and checks what it gets; publishes as slowly as it trains."""
 
     rows: Rows
     random: random.Random
@@ -121,6 +125,7 @@ class PacedTrainer:
     batch_size: int
     max_staleness: int
     published: int = 0
+    updates: int = 0
     got: int = 0
     stored: list[Segment] = field(default_factory=list["Segment"])
     staleness: list[int] = field(default_factory=list[int])
@@ -138,17 +143,17 @@ class PacedTrainer:
         await self._work()
         self.stored += segments
 
-    async def step(self, version: int) -> Mapping[str, float]:
+    async def step(self) -> Mapping[str, float]:
         assert self.got in (0, self.batch_size)
-        assert version == self.published + 1
-        await self._work()
-        self.published = version
         await self._work()
         self.got = 0
-        return {"loss": float(version)}
+        self.updates += 1
+        return {"loss": float(self.updates)}
 
     async def publish(self, version: int) -> None:
-        raise NotImplementedError(version)
+        assert self.published < version <= self.updates
+        await self._work()
+        self.published = version
 
     async def save(self, directory: str) -> None:
         raise NotImplementedError(directory)
@@ -166,9 +171,9 @@ class PacedTrainer:
         assert {lane for lane, _ in seen} == {segment.lane}
         assert self.rows.used.issuperset(segment.slots)
         assert tuple(self.rows.version[slot] for slot in segment.slots) == segment.versions
-        ages = [self.published - version for version in segment.versions]
+        ages = [self.updates - version for version in segment.versions]
         assert min(ages) >= 0
-        assert max(ages) <= self.max_staleness, f"{segment} at version {self.published}"
+        assert max(ages) <= self.max_staleness, f"{segment} at version {self.updates}"
         self.staleness += ages
         for slot, after in zip(segment.slots, segment.bootstrap, strict=True):
             lane, ordinal = self.rows.observation[slot]
@@ -185,7 +190,8 @@ class PacedGenerator:
     pace: float
     batches: list[list[Request]] = field(default_factory=list["list[Request]"])
 
-    async def act(self, requests: Sequence[Request], *, version: int) -> int:
+    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
+        assert rows == len(requests)
         made = self.random.randint(version, self.trainer.published)
         await asyncio.sleep(self.random.expovariate(1 / self.pace))
         for request in requests:
@@ -211,7 +217,7 @@ class World:
     demonstrations: int = 0
     slots: int = 4000
     version: int = 0
-    rule: Batching = field(default_factory=Greedy)
+    rule: BatchingRule = field(default_factory=Greedy)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -227,6 +233,7 @@ class World:
             self.batch_size,
             self.max_staleness,
             self.version,
+            self.version,
         )
         self.generator = PacedGenerator(self.rows, self.random, self.trainer, 0.05)
         self.metrics = Metrics(1)
@@ -235,23 +242,24 @@ class World:
         self.starts = Starts(("reach", "push"), seed=self.seed)
         self.progress = Progress(version=self.version)
         self.batcher = Batcher(self.rule, self.generator, self.metrics)
-        self.batcher.version = self.version
+        self.dispatcher = Dispatcher([self.batcher], [0] * self.lanes, first=0)
+        self.dispatcher.version = self.version
         self.admission = Admission(
             batch_size=self.batch_size, max_staleness=self.max_staleness, version=self.version
         )
         self.streamer = Streamer(batch_size=self.batch_size, max_staleness=self.max_staleness)
-        watch = self.metrics.simulators[0]
+        self.publisher = Publisher(self.trainer, [self.dispatcher], self.admission)
+        gauge = self.metrics.simulators[0]
         self.crew = [
-            Lane(number, self.shard, self.batcher, self.free, watch) for number in range(self.lanes)
+            Lane(number, self.shard, self.dispatcher, self.free, gauge)
+            for number in range(self.lanes)
         ]
 
     def rollout(self) -> Rollout:
         return Rollout(
-            batcher=self.batcher,
             admission=self.admission,
             streamer=self.streamer,
             ledger=self.ledger,
-            free=self.free,
             starts=self.starts,
             metrics=self.metrics,
             length=self.length,
@@ -268,11 +276,11 @@ class World:
             ),
             progress=self.progress,
             trainer=self.trainer,
-            batcher=self.batcher,
+            publisher=self.publisher,
             admission=self.admission,
             streamer=self.streamer,
             ledger=self.ledger,
-            free=self.free,
+            free=[self.free],
             metrics=self.metrics,
         )
 
@@ -281,13 +289,15 @@ class World:
         rollout, learner = self.rollout(), self.learner()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.batcher.run())
+            group.create_task(self.publisher.run())
             lanes = [group.create_task(rollout.run(lane)) for lane in self.crew]
             for _ in range(updates):
                 await learner.update()
                 after()
-            await self.admission.close()
+            self.admission.close()
             await asyncio.wait(lanes)
-            self.batcher.close()
+            self.dispatcher.close()
+            self.publisher.close()
 
     async def held(self) -> list[int]:
         """The slots that lanes and segments nobody took still hold, as often as they are held."""

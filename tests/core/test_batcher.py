@@ -17,7 +17,8 @@ from rlvla.core.types import Request
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rlvla.core.interfaces import Batching
+    from rlvla.core.interfaces import BatchingRule
+    from rlvla.core.types import Queue
 
 
 @dataclass
@@ -28,7 +29,8 @@ class Slow:
     batches: list[tuple[float, list[int]]] = field(default_factory=list[tuple[float, list[int]]])
     """When each batch began, and its slots."""
 
-    async def act(self, requests: Sequence[Request], *, version: int) -> int:
+    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
+        assert rows == len(requests)
         self.batches.append((now(), [request.slot for request in requests]))
         await asyncio.sleep(1)
         if self.fails:
@@ -44,23 +46,30 @@ class Full:
     wait_ms: float
     seen: list[float] = field(default_factory=list[float])
 
-    def take(self, waiting: int, active: int, waited_ms: float) -> int:
-        del active
-        self.seen.append(waited_ms)
+    def take(self, queue: Queue) -> Sequence[int]:
+        self.seen.append(queue.waited_ms)
+        waiting = len(queue.lanes)
         if waiting >= self.size:
-            return self.size
-        return waiting if waited_ms >= self.wait_ms - 1e-6 else 0
+            return range(self.size)
+        return range(waiting) if queue.waited_ms >= self.wait_ms - 1e-6 else ()
 
     def patience_ms(self, waited_ms: float) -> float | None:
         return max(self.wait_ms - waited_ms, 0.0)
 
+    def served(self, size: int, seconds: float) -> None:
+        pass
 
-def _batcher(rule: Batching, generator: Slow) -> Batcher:
+
+def _batcher(rule: BatchingRule, generator: Slow) -> Batcher:
     return Batcher(rule, generator, Metrics(1))
 
 
 def _request(slot: int) -> Request:
-    return Request(slot, 0, 1.0)
+    return Request(slot, slot, 0, 1.0)
+
+
+async def _ask(batcher: Batcher, slot: int) -> int:
+    return await batcher.decide(_request(slot))
 
 
 def test_requests_are_served_once_in_the_order_of_arrival(virtually: Callable[..., object]) -> None:
@@ -99,9 +108,9 @@ def test_the_clock_of_a_batch_starts_with_its_first_request(
         async with asyncio.TaskGroup() as group:
             group.create_task(batcher.run())
             await asyncio.sleep(5)
-            lanes = [group.create_task(batcher.decide(_request(0)))]
+            lanes = [group.create_task(_ask(batcher, 0))]
             await asyncio.sleep(0.4)
-            lanes.append(group.create_task(batcher.decide(_request(1))))
+            lanes.append(group.create_task(_ask(batcher, 1)))
             await asyncio.wait(lanes)
             batcher.close()
         ((began, slots),) = generator.batches
@@ -120,7 +129,7 @@ def test_a_request_that_waits_for_the_generator_has_its_clock_running(
         batcher = _batcher(Full(2, 500.0), generator)
         async with asyncio.TaskGroup() as group:
             group.create_task(batcher.run())
-            lanes = [group.create_task(batcher.decide(_request(slot))) for slot in range(3)]
+            lanes = [group.create_task(_ask(batcher, slot)) for slot in range(3)]
             await asyncio.wait(lanes)
             batcher.close()
         assert [slots for _, slots in generator.batches] == [[0, 1], [2]]
@@ -137,13 +146,13 @@ def test_lockstep_waits_for_every_active_lane_and_not_for_one_that_leaves(
         batcher = _batcher(Lockstep(), generator)
 
         async def lane(slot: int) -> None:
-            batcher.join()
+            batcher.join(slot)
             try:
                 for _ in range(slot):
                     await asyncio.sleep(slot)
                     await batcher.decide(_request(slot))
             finally:
-                batcher.leave()
+                batcher.leave(slot)
 
         async with asyncio.TaskGroup() as group:
             group.create_task(batcher.run())
@@ -163,12 +172,12 @@ def test_a_lane_that_leaves_completes_the_batch_of_those_who_wait(
         batcher = _batcher(Lockstep(), generator)
         async with asyncio.TaskGroup() as group:
             group.create_task(batcher.run())
-            batcher.join()
-            batcher.join()
-            waiting = group.create_task(batcher.decide(_request(0)))
+            batcher.join(0)
+            batcher.join(1)
+            waiting = group.create_task(_ask(batcher, 0))
             await asyncio.sleep(5)
             assert generator.batches == []
-            batcher.leave()
+            batcher.leave(1)
             await waiting
             batcher.close()
         assert generator.batches == [(5.0, [0])]
@@ -182,9 +191,9 @@ def test_the_close_resolves_everybody_who_waits(virtually: Callable[..., object]
         batcher = _batcher(Full(2, 1e9), generator)
         async with asyncio.TaskGroup() as group:
             group.create_task(batcher.run())
-            served = [asyncio.create_task(batcher.decide(_request(slot))) for slot in (0, 1)]
+            served = [asyncio.create_task(_ask(batcher, slot)) for slot in (0, 1)]
             await asyncio.sleep(0.5)
-            late = [asyncio.create_task(batcher.decide(_request(slot))) for slot in (2, 3, 4)]
+            late = [asyncio.create_task(_ask(batcher, slot)) for slot in (2, 3, 4)]
             await asyncio.sleep(0)
             late[0].cancel()
             batcher.close()
@@ -207,7 +216,7 @@ def test_a_failing_generator_fails_the_run_and_leaves_no_lane_waiting(
         with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match=r"^out of memory$")):
             async with asyncio.TaskGroup() as group:
                 group.create_task(batcher.run())
-                lanes += [group.create_task(batcher.decide(_request(slot))) for slot in range(5)]
+                lanes += [group.create_task(_ask(batcher, slot)) for slot in range(5)]
         assert [lane.cancelled() for lane in lanes] == [True] * 5
 
     virtually(main())
@@ -219,15 +228,15 @@ def test_a_lane_that_was_cancelled_neither_counts_nor_holds_up_the_others(
     async def main() -> None:
         generator = Slow()
         batcher = _batcher(Full(2, 1e9), generator)
-        gone = asyncio.create_task(batcher.decide(_request(0)))
+        gone = asyncio.create_task(_ask(batcher, 0))
         await asyncio.sleep(0)
         gone.cancel()
         async with asyncio.TaskGroup() as group:
             group.create_task(batcher.run())
-            lanes = [group.create_task(batcher.decide(_request(1)))]
+            lanes = [group.create_task(_ask(batcher, 1))]
             await asyncio.sleep(1)
             assert generator.batches == []
-            lanes.append(group.create_task(batcher.decide(_request(2))))
+            lanes.append(group.create_task(_ask(batcher, 2)))
             await asyncio.sleep(0.5)
             lanes.pop(0).cancel()
             await asyncio.wait(lanes)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _demonstrator(world: World, stopped: asyncio.Event) -> Demonstrator:
-    return Demonstrator(world.crew, world.trainer, world.free, world.starts, stopped)
+    return Demonstrator(world.crew, world.trainer, world.starts, stopped)
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.05])

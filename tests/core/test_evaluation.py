@@ -46,7 +46,7 @@ def _filmed(world: World) -> Slots:
 
 
 async def _evaluate(world: World, episodes: int, *, videos: int = 0, times: int = 1) -> Evaluation:
-    evaluator = Evaluator(world.crew, world.batcher, _filmed(world), TASKS)
+    evaluator = Evaluator(world.crew, [_filmed(world)], TASKS)
     async with asyncio.TaskGroup() as group:
         group.create_task(world.batcher.run())
         found = await asyncio.gather(

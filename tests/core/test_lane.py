@@ -36,9 +36,9 @@ def test_an_episode_goes_from_slot_to_slot(
             decided, outcome = await lane.advance(expert=ordinal % 2 == 1)
             assert (decided, outcome.steps) == (waiting, 2)
             assert len(world.free) == 1
-            lane.release(decided)
+            lane.free.release([decided])
         assert lane.steps == 40
-        lane.leave()
+        lane.forget()
         assert (lane.slot, len(world.free)) == (-1, 3)
         world.batcher.close()
         await serving
@@ -59,8 +59,8 @@ def test_a_new_episode_counts_from_its_begin(
             await lane.begin(START, seed=0, episode=0)
             decided, _ = await lane.advance(expert=True)
             assert lane.steps == 2
-            lane.release(decided)
-            lane.leave()
+            lane.free.release([decided])
+            lane.forget()
         assert len(world.free) == world.slots
 
     virtually(main())
@@ -75,18 +75,18 @@ def test_a_lost_lane_keeps_its_slot_until_it_leaves_and_is_busy_no_more(
         with pytest.raises(LaneLostError, match=r"^lane 0: its simulator worker was killed$"):
             await lane.begin(START, seed=0, episode=0)
         assert len(world.free) == 1
-        lane.leave()
+        lane.forget()
         world.shard.loss = 0
         await lane.begin(START, seed=0, episode=0)
         world.shard.loss = 1
         with pytest.raises(LaneLostError):
             await lane.advance(expert=True)
         assert len(world.free) == 1, "the slot that nothing came into is free again"
-        lane.leave()
+        lane.forget()
         assert len(world.free) == 2
-        world.metrics.simulators[0].lap()
+        world.metrics.simulators[0].watch.lap()
         await asyncio.sleep(1)
-        assert world.metrics.simulators[0].lap() == 0
+        assert world.metrics.simulators[0].watch.lap() == 0
 
     virtually(main())
 

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlvla.core.admission import Admission
-from rlvla.core.batcher import Batcher, Lockstep
+from rlvla.core.batcher import Lockstep
 from rlvla.core.learner import Learner
 from rlvla.core.ledger import Ledger
 from rlvla.core.metrics import Metrics
 from rlvla.core.progress import Progress
+from rlvla.core.publisher import Publisher
 from rlvla.core.settings import Asynchrony, Budget, Phase
 from rlvla.core.slots import FreeSlots
 from rlvla.core.streamer import Streamer
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from conftest import World
 
     from rlvla.core.interfaces import Algorithm
-    from rlvla.core.workers import GeneratorWorker, TrainerWorker
+    from rlvla.core.workers import TrainerWorker
 
 UPDATES = 6
 
@@ -119,16 +120,19 @@ def test_an_update_is_counted_and_its_version_goes_to_everybody(
         rollout = world.rollout()
         async with asyncio.TaskGroup() as group:
             group.create_task(world.batcher.run())
+            group.create_task(world.publisher.run())
             lanes = [group.create_task(rollout.run(lane)) for lane in world.crew]
             rows += [await learner.update(), await learner.update()]
-            await world.admission.close()
+            await world.publisher.settled()
+            world.admission.close()
             await asyncio.wait(lanes)
-            world.batcher.close()
+            world.dispatcher.close()
+            world.publisher.close()
         assert rows == [{"train/loss": 5.0}, {"train/loss": 6.0}]
         progress = world.progress
         assert (progress.updates, progress.decisions, progress.version) == (2, 16, 6)
         assert 0 < progress.seconds <= asyncio.get_running_loop().time()
-        assert world.batcher.version == world.admission.version == 6
+        assert world.dispatcher.version == world.admission.version == 6
         assert world.metrics.row()["wait/trainer"] < 1
 
     virtually(main())
@@ -169,8 +173,8 @@ class Listening:
     async def accumulate(self, segments: Sequence[Segment]) -> None:
         self.lanes += [segment.lane for segment in segments]
 
-    async def step(self, version: int) -> dict[str, float]:
-        return {"version": version}
+    async def step(self) -> dict[str, float]:
+        return {}
 
 
 def test_segment_that_is_too_old_is_counted_and_never_trained_on(
@@ -182,8 +186,8 @@ def test_segment_that_is_too_old_is_counted_and_never_trained_on(
         for lane, version in ((0, 1), (1, 2)):
             learner.ledger.produce()
             learner.streamer.open(lane, version=version, decisions=1)
-            segment = Segment(lane, (learner.free.take(),), (-1,), (version,))
-            await learner.streamer.put(segment)
+            segment = Segment(lane, (learner.free[0].take(),), (-1,), (version,))
+            learner.streamer.put(segment)
         await learner.update()
         assert trainer.lanes == [1]
         assert learner.ledger.counts() == {
@@ -192,26 +196,26 @@ def test_segment_that_is_too_old_is_counted_and_never_trained_on(
             "in_flight": 0,
             "dropped_stale": 1,
         }
-        assert len(learner.free) == 2
+        assert len(learner.free[0]) == 2
         assert learner.admission.accepted == 3 - 1
 
     virtually(main())
 
 
 def learner_at(*, version: int, trainer: Listening) -> Learner:
-    metrics = Metrics(1)
+    admission = Admission(batch_size=1, max_staleness=1, version=version)
     options = Options()
     return Learner(
         phase=Phase("options", cast("Algorithm", options), Budget(updates=9)),
         asynchrony=Asynchrony(max_staleness=1, segment=1),
         progress=Progress(version=version),
         trainer=cast("TrainerWorker", trainer),
-        batcher=Batcher(Lockstep(), cast("GeneratorWorker", None), metrics),
-        admission=Admission(batch_size=1, max_staleness=1, version=version),
+        publisher=Publisher(cast("TrainerWorker", trainer), [], admission),
+        admission=admission,
         streamer=Streamer(batch_size=1, max_staleness=1),
         ledger=Ledger(),
-        free=FreeSlots(2),
-        metrics=metrics,
+        free=[FreeSlots(2)],
+        metrics=Metrics(1),
     )
 
 

@@ -19,10 +19,10 @@ def _equal(row: dict[str, float], expected: dict[str, float]) -> None:
 def test_a_row_tells_what_happened_since_the_last(virtually: Callable[..., object]) -> None:
     async def main() -> None:
         metrics = Metrics(2)
-        metrics.simulators[0].begin()
-        metrics.generator.begin()
+        metrics.simulators[0].watch.begin()
+        metrics.generators[0].watch.begin()
         await asyncio.sleep(1)
-        metrics.generator.end()
+        metrics.generators[0].watch.end()
         await asyncio.sleep(3)
         metrics.episode(success=True, steps=10, reward=1.0)
         metrics.episode(success=False, steps=20, reward=-0.5)

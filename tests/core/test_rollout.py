@@ -27,7 +27,7 @@ async def _segments(world: World, count: int) -> list[Segment]:
         lanes = [group.create_task(rollout.run(lane)) for lane in world.crew]
         while len(taken) < count:
             taken += await world.streamer.take(version=0, room=world.length)
-        await world.admission.close()
+        world.admission.close()
         await asyncio.wait(lanes)
         world.batcher.close()
     return taken

@@ -40,7 +40,7 @@ def test_the_oldest_version_goes_first_and_a_segment_is_never_split(
         streamer = Streamer(batch_size=6, max_staleness=2)
         for lane, versions in enumerate([(2, 2), (1, 2), (0, 1), (1, 1)]):
             streamer.open(lane, version=versions[0], decisions=2)
-            await streamer.put(_segment(lane, *versions))
+            streamer.put(_segment(lane, *versions))
         assert len(streamer) == 4
         assert await _soon(streamer, version=2, room=1) == []
         assert await _soon(streamer, version=2, room=5) == [2, 1]
@@ -58,11 +58,11 @@ def test_a_place_is_kept_for_a_segment_that_would_be_too_old_for_the_next_batch(
         streamer = Streamer(batch_size=4, max_staleness=1)
         for lane, version in enumerate([0, 1, 1]):
             streamer.open(lane, version=version, decisions=2)
-        await streamer.put(_segment(1, 1, 1))
-        await streamer.put(_segment(2, 1, 1))
+        streamer.put(_segment(1, 1, 1))
+        streamer.put(_segment(2, 1, 1))
         assert await _soon(streamer, version=1, room=4) == [1]
         assert await _soon(streamer, version=1, room=2) == []
-        await streamer.put(_segment(0, 0, 1))
+        streamer.put(_segment(0, 0, 1))
         assert await _soon(streamer, version=1, room=2) == [0]
 
     virtually(main())
@@ -73,12 +73,12 @@ def test_an_abandoned_segment_gives_its_place_back(virtually: Callable[..., obje
         streamer = Streamer(batch_size=2, max_staleness=1)
         streamer.open(0, version=0, decisions=2)
         streamer.open(1, version=1, decisions=2)
-        await streamer.put(_segment(1, 1, 1))
+        streamer.put(_segment(1, 1, 1))
         taking = asyncio.create_task(streamer.take(version=1, room=2))
         await asyncio.sleep(1)
         assert not taking.done()
-        await streamer.abandon(0)
-        await streamer.abandon(0)
+        streamer.abandon(0)
+        streamer.abandon(0)
         assert [segment.lane for segment in await taking] == [1]
 
     virtually(main())
@@ -93,9 +93,9 @@ def test_places_of_later_batches_are_kept_where_one_batch_is_not_enough(
         streamer = Streamer(batch_size=2, max_staleness=2)
         for lane, version in enumerate([0, 0, 1]):
             streamer.open(lane, version=version, decisions=2)
-        await streamer.put(_segment(2, 1, 1))
+        streamer.put(_segment(2, 1, 1))
         assert await _soon(streamer, version=1, room=2) == []
-        await streamer.put(_segment(0, 0, 0))
+        streamer.put(_segment(0, 0, 0))
         assert await _soon(streamer, version=1, room=2) == [0]
 
     virtually(main())
@@ -108,12 +108,12 @@ def test_the_close_ends_every_take_even_if_something_is_left(
         streamer = Streamer(batch_size=2, max_staleness=0)
         waiting = asyncio.create_task(streamer.take(version=0, room=2))
         await asyncio.sleep(0)
-        await streamer.close()
-        await streamer.close()
+        streamer.close()
+        streamer.close()
         with pytest.raises(ClosedError):
             await waiting
         streamer.open(0, version=0, decisions=2)
-        await streamer.put(_segment(0, 0, 0))
+        streamer.put(_segment(0, 0, 0))
         with pytest.raises(ClosedError):
             await streamer.take(version=0, room=2)
         assert len(streamer) == 1, "it is not lost, only not given out"
@@ -178,12 +178,12 @@ class Rooms:
             versions.append(self.random.randint(version, self.admission.version))
             await asyncio.sleep(self.random.expovariate(1 / pace))
             if self.random.random() < self.case.loss:
-                await self.streamer.abandon(number)
-                await self.admission.cancel(self.case.length)
+                self.streamer.abandon(number)
+                self.admission.cancel(self.case.length)
                 return
         self.admission.finish(self.case.length)
         self.handed_over += self.case.length
-        await self.streamer.put(_segment(number, *versions))
+        self.streamer.put(_segment(number, *versions))
 
     async def update(self) -> None:
         room = self.batch_size
@@ -195,7 +195,7 @@ class Rooms:
             for one in taken:
                 assert version - min(one.versions) <= self.case.max_staleness
         await asyncio.sleep(self.random.choice((0.001, 10.0)))
-        await self.admission.advance(version + 1)
+        self.admission.advance(version + 1)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -203,7 +203,7 @@ class Rooms:
                 group.create_task(self.lane(number))
             for _ in range(UPDATES):
                 await self.update()
-            await self.admission.close()
+            self.admission.close()
         used = UPDATES * self.batch_size
         assert self.handed_over == used + self.case.length * len(self.streamer)
         assert self.admission.running == 0

@@ -36,10 +36,10 @@ def ppo(*, size: int = SIZE, micro: int = 8, epochs: int = 1, normalise: bool = 
     )
 
 
-def train(trainer: Trainer, calls: Iterable[list[Segment]], version: int) -> dict[str, float]:
+def train(trainer: Trainer, calls: Iterable[list[Segment]]) -> dict[str, float]:
     for segments in calls:
         trainer.accumulate(segments)
-    return trainer.step(version)
+    return trainer.step()
 
 
 def saved(trainer: Trainer, folder: Path) -> dict[str, NDArray[np.float32]]:
@@ -53,13 +53,13 @@ def test_neither_micro_batch_nor_arrival_changes_the_gradient(tmp_path: Path) ->
     for micro, seed in ((32, 0), (1, 1), (2, 2), (4, 3), (8, 4), (16, 5)):
         bench = Bench(ppo(micro=micro))
         random = np.random.default_rng(seed)
-        for version in (1, 2):  # the first is normalised by itself, the second by the first
+        for _ in range(2):  # the first is normalised by itself, the second by the first
             segments = bench.segments(SIZE // 4)
             places: list[int] = random.permutation(len(segments)).tolist()
             order = [segments[place] for place in places]
             cuts: list[int] = sorted(random.integers(0, len(order), 3).tolist())
             calls = [order[first:end] for first, end in zip([0, *cuts], [*cuts, None], strict=True)]
-            train(bench.trainer, filter(None, calls), version)
+            train(bench.trainer, filter(None, calls))
         states.append(saved(bench.trainer, tmp_path / str(micro)))
     for state in states[1:]:
         for name, tensor in states[0].items():
@@ -70,10 +70,10 @@ def test_neither_micro_batch_nor_arrival_changes_the_gradient(tmp_path: Path) ->
 def test_every_decision_weighs_one_in_the_batch_size() -> None:
     bench = Bench(ppo())
     segments = bench.segments(SIZE // 4)
-    first = train(bench.trainer, [segments], 1)
+    first = train(bench.trainer, [segments])
     twice = Bench(ppo(size=2 * SIZE))
     twice.segments(SIZE // 4)  # the same decisions, as the weights are the same
-    second = train(twice.trainer, [segments, segments], 1)
+    second = train(twice.trainer, [segments, segments])
     assert second["grad_norm"] == pytest.approx(first["grad_norm"], rel=1e-5)
     assert second["loss"] == pytest.approx(first["loss"], abs=1e-6)
 
@@ -95,7 +95,7 @@ def test_the_first_batch_is_normalised_by_itself_and_remembered(tmp_path: Path) 
     advantage = batch["advantage"].astype(np.float64)
     moments = (float(advantage.mean()), float(advantage.std()))
     loss, _ = algorithm.loss(policy, batch, {"advantage": moments, "updates": (0.0, 0.0)})
-    metrics = train(bench.trainer, [[segment] for segment in segments], 1)
+    metrics = train(bench.trainer, [[segment] for segment in segments])
     assert metrics["loss"] == pytest.approx(loss.mean().item(), abs=1e-6)
     saved(bench.trainer, tmp_path / "state")
     state = json.loads((tmp_path / "state" / "trainer.json").read_text())
@@ -111,8 +111,8 @@ def test_a_second_epoch_is_a_second_step_on_the_same_batch(tmp_path: Path) -> No
     for number, (bench, steps) in enumerate(((twice, 1), (once, 2))):
         whole = bench.segments(SIZE // 4)
         ended = [type(one)(one.lane, one.slots, (-1,) * 4, one.versions) for one in whole]
-        for version in range(steps):
-            train(bench.trainer, [ended], version + 1)
+        for _ in range(steps):
+            train(bench.trainer, [ended])
         states.append(saved(bench.trainer, tmp_path / str(number)))
     for name, tensor in states[0].items():
         np.testing.assert_allclose(states[1][name], tensor, rtol=0, atol=1e-6, err_msg=name)
@@ -121,17 +121,17 @@ def test_a_second_epoch_is_a_second_step_on_the_same_batch(tmp_path: Path) -> No
 def test_training_that_is_saved_and_loaded_goes_on_bit_for_bit(tmp_path: Path) -> None:
     through = Bench(ppo(epochs=2))
     first, second = through.segments(SIZE // 4), through.segments(SIZE // 4)
-    train(through.trainer, [first], 1)
+    train(through.trainer, [first])
     at_one = saved(through.trainer, tmp_path / "one")
-    train(through.trainer, [second[:3], second[3:]], 2)
+    train(through.trainer, [second[:3], second[3:]])
 
     resumed = Bench(ppo(epochs=2), rows_of=through)
-    for version in (1, 2, 3):  # what it learned and what is under way is forgotten
-        train(resumed.trainer, [first], version)
+    for _ in range(3):  # what it learned and what is under way is forgotten
+        train(resumed.trainer, [first])
     resumed.trainer.accumulate(second[2:])
     resumed.trainer.load(str(tmp_path / "one"), 1)
     again = saved(resumed.trainer, tmp_path / "again")
-    train(resumed.trainer, [second[:3], second[3:]], 2)
+    train(resumed.trainer, [second[:3], second[3:]])
     ends = (saved(one.trainer, tmp_path / str(id(one))) for one in (through, resumed))
     for left, right in ((at_one, again), tuple(ends)):
         for name, tensor in left.items():
@@ -149,14 +149,14 @@ def test_what_is_not_finite_is_never_learned_from(field: str, scale: float, word
     rows = bench.slots.read([slot], "decision")
     bench.slots.write("decision", [slot], {**rows, field: rows[field] * np.float32(scale)})
     with pytest.raises(TrainingError, match=f"{words} is not finite"):
-        train(bench.trainer, [segments], 1)
+        train(bench.trainer, [segments])
 
 
 def test_supervised_training_samples_demonstrations_and_learns_them() -> None:
     bench = Bench(SFT(batch_size=SIZE, micro_batch_size=8, lr=0.1))
     with pytest.raises(TrainingError, match="there are no demonstrations to learn from"):
-        bench.trainer.step(1)
+        bench.trainer.step()
     bench.trainer.store(bench.demonstrations(6))
-    losses = [bench.trainer.step(version)["imitation_loss"] for version in range(1, 21)]
+    losses = [bench.trainer.step()["imitation_loss"] for version in range(1, 21)]
     assert losses[0] == pytest.approx(np.log(5), abs=0.2)
     assert losses[-1] < 0.3

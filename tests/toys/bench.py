@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rlvla.core.memory import SharedMemory
-from rlvla.core.runtime.build import build_generator, build_shard, build_trainer, layout_of
+from rlvla.core.runtime.build import (
+    Memory,
+    build_generator,
+    build_shard,
+    build_trainer,
+    layout_of,
+)
 from rlvla.core.slots import Slots
 from rlvla.core.types import Request, Segment, Start
 from rlvla.core.workers import Job
@@ -41,11 +47,12 @@ class Bench:
         self.algorithm = job.algorithm
         self.policy = job.model.build(job.simulator.spec, seed=seed)
         """As it was before any training."""
-        self.trainer = build_trainer(job, self.slots, weights.fd)
-        self.generator = build_generator(job, self.slots, weights.fd)
+        memory = Memory(slots=-1, weights=weights.fd, turns=weights.fd)
+        self.trainer = build_trainer(job, self.slots, memory)
+        self.generator = build_generator(job, self.slots, memory)
         weights.close()
-        self.shard = build_shard(job, 0, self.slots)
-        self.trainer.publish(0)
+        self.shard = build_shard(job, 0, self.slots, memory)
+        self.trainer.publish(0).result()
         self._used = 0
         self._starts = 0
         self._present: dict[int, int] = {}
@@ -69,7 +76,8 @@ class Bench:
         for _ in range(length):
             slot = self._present.pop(lane, -1)
             slot = self._begin(lane) if slot < 0 else slot
-            self.generator.act([Request(slot, 1000 * version + slot, 1.0)], version=version)
+            request = Request(lane, slot, 1000 * version + slot, 1.0)
+            self.generator.act([request], version=version, rows=1)
             into = self.free()
             outcome = self.shard.step(lane, slot, into=into)
             slots.append(slot)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
+from rlvla.core.assignment import Assignment
 from rlvla.core.registry import Components
 from rlvla.core.types import Field, SimulatorSpec
 
@@ -128,6 +129,10 @@ class Dynamic:
     max_batch: int = 8
     max_wait_ms: float = 2.0
 
+    def rule(self, groups: Mapping[int, int]) -> Dynamic:
+        del groups
+        return self
+
 
 @dataclass(frozen=True, kw_only=True)
 class Even:
@@ -135,10 +140,12 @@ class Even:
 
     shards: int = 2
 
-    def split(self, lanes: int) -> list[range]:
+    def assign(self, lanes: int, *, batched: bool = False) -> Assignment:
+        del batched
         if self.shards > lanes:
             raise ValueError(f"shards must be at most the {lanes} lanes, got {self.shards}")
-        return [range(i, lanes, self.shards) for i in range(self.shards)]
+        workers = tuple(lane % self.shards for lane in range(lanes))
+        return Assignment(workers=workers, generators=(0,) * lanes, groups=workers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +163,7 @@ def components() -> Components:
         "simulators": {"toy": Toy, "wild": Wild, "broken": "no_such_module:Broken"},
         "models": {"tiny": Tiny},
         "algorithms": {"learn": Learn, "copy": Copy},
-        "batching": {"dynamic": Dynamic},
+        "batching": {"dynamic": Dynamic, "greedy": Dynamic},
         "sharding": {"even": Even},
         "runtimes": {"local": Plain, "inline": Plain},
         "loggers": {"console": Plain, "jsonl": Plain, "tensorboard": Plain},

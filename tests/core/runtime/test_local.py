@@ -110,6 +110,12 @@ def test_what_a_simulator_breaks_is_dropped_and_told_in_its_log(tmp_path: Path) 
     assert "'proprio' is not finite" in words
 
 
+def test_a_generator_that_dies_is_replaced_and_costs_nothing(tmp_path: Path) -> None:
+    rows = run(tmp_path, "model.fault=act:20")
+    assert rows[-1]["ledger/trained"] == 3 * 32
+    assert not any(name.startswith("ledger/dropped_") for name in rows[-2])
+
+
 def test_a_simulator_that_always_dies_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match=r"simulator-\d ended with exit code 7; .* in a row"):
         run(tmp_path, "simulator.fault=exit", "simulator.after=1")
@@ -119,7 +125,7 @@ def test_a_simulator_that_always_dies_ends_the_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "error", "words"),
     [
-        ("act:20", TrainingError, "generator ended with exit code 9; .*`rlvla resume`"),
+        ("act:1", TrainingError, "generator-0 ended with exit code 9; .*; 3 generators in a row"),
         ("evaluate:6", TrainingError, "trainer ended with exit code 9; .*`rlvla resume`"),
         ("act!", PluginError, "RuntimeError: the network is broken"),
         ("build!", PluginError, "could not be started: RuntimeError: the network is broken"),

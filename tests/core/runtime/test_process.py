@@ -15,9 +15,11 @@ from toys.tiny import Tiny
 
 from rlvla.core.errors import LaneLostError, PluginError
 from rlvla.core.memory import SharedMemory
-from rlvla.core.runtime.build import layout_of
-from rlvla.core.runtime.local import Local, LocalShard
-from rlvla.core.runtime.process import AnswerError, Launch, WorkerDiedError, WorkerProcess
+from rlvla.core.runtime.build import job_to_plain, layout_of
+from rlvla.core.runtime.calls import AnswerError, Calls, WorkerDiedError
+from rlvla.core.runtime.local import Local
+from rlvla.core.runtime.process import Launch
+from rlvla.core.runtime.supervision import Deadlines, Supervised, SupervisedShard
 from rlvla.core.slots import Slots
 from rlvla.core.types import Start
 from rlvla.core.workers import Job
@@ -31,7 +33,10 @@ START = Start("go", "train", 0)
 
 
 def with_shard(
-    logs: Path, line: Line, body: Callable[[LocalShard, Slots], Awaitable[None]], **options: float
+    logs: Path,
+    line: Line,
+    body: Callable[[SupervisedShard, Slots], Awaitable[None]],
+    **deadlines: float,
 ) -> None:
     """Run `body` with a shard of two lanes and the rows that it shares."""
     job = Job(simulator=line, model=Tiny(), algorithm=PPO(), lanes=[[0, 1]], slots=8, seed=0)
@@ -43,8 +48,10 @@ def with_shard(
     slots.write("decision", range(8), decision)
 
     async def main() -> None:
-        launch = Launch(slots=rows.fd, weights=weights.fd, logs=logs)
-        shard = LocalShard(Local(**options), job, launch, 0)
+        launch = Launch(slots=rows.fd, weights=weights.fd, turns=weights.fd, logs=logs)
+        recipe = ("shard", 0, job_to_plain(job))
+        worker = Supervised("simulator-0", launch.connect, Deadlines(**deadlines), recipe)
+        shard = SupervisedShard([0, 1], worker)
         try:
             await shard.ready()
             await body(shard, slots)
@@ -57,7 +64,7 @@ def with_shard(
 
 
 def test_a_replaced_worker_does_not_go_on_with_episodes_of_the_one_before(tmp_path: Path) -> None:
-    async def body(shard: LocalShard, slots: Slots) -> None:
+    async def body(shard: SupervisedShard, slots: Slots) -> None:
         await shard.reset(0, START, into=0)
         await shard.reset(1, START, into=1)
         assert (await shard.step(0, 0, into=2)).steps == 1
@@ -77,7 +84,7 @@ def test_a_replaced_worker_does_not_go_on_with_episodes_of_the_one_before(tmp_pa
 
 
 def test_a_hung_worker_is_killed_when_its_call_is_overdue_and_not_before(tmp_path: Path) -> None:
-    async def body(shard: LocalShard, slots: Slots) -> None:
+    async def body(shard: SupervisedShard, slots: Slots) -> None:
         del slots
         await asyncio.gather(*(shard.reset(lane, START, into=lane) for lane in (0, 1)))
         await asyncio.gather(shard.step(0, 0, into=2), shard.step(1, 1, into=3))
@@ -91,11 +98,11 @@ def test_a_hung_worker_is_killed_when_its_call_is_overdue_and_not_before(tmp_pat
             assert "simulator-0 did not answer within 0.5 s" in str(one)
 
     line = Line(fault="hang", after=3, delay_s=0.3)
-    with_shard(tmp_path, line, body, step_timeout_s=0.5)
+    with_shard(tmp_path, line, body, step=0.5)
 
 
 def test_an_expert_and_what_it_needs_cross_the_process_boundary(tmp_path: Path) -> None:
-    async def body(shard: LocalShard, slots: Slots) -> None:
+    async def body(shard: SupervisedShard, slots: Slots) -> None:
         await shard.reset(1, START, into=0)
         outcome = await shard.demonstrate(1, 0, into=1)
         assert (outcome.steps, outcome.done) == (1, False)
@@ -108,7 +115,8 @@ def test_a_worker_that_cannot_be_built_says_why_and_is_gone(tmp_path: Path) -> N
     async def main() -> None:
         with closing(SharedMemory(4096, "test")) as memory:
             fd = memory.fd
-            worker = WorkerProcess("simulator-0", Launch(slots=fd, weights=fd, logs=tmp_path))
+            launch = Launch(slots=fd, weights=fd, turns=fd, logs=tmp_path)
+            worker = Calls("simulator-0", launch.connect)
             with pytest.raises(AnswerError, match="KeyError: 'simulator'") as caught:
                 await worker.call("build", "shard", 0, {}, within=30)
             assert caught.value.kind == "error"
@@ -131,7 +139,7 @@ def test_a_simulator_that_a_worker_cannot_import_ends_the_run(tmp_path: Path) ->
     class Hidden(Line):
         """Nobody finds it by its name."""
 
-    async def body(shard: LocalShard, slots: Slots) -> None:
+    async def body(shard: SupervisedShard, slots: Slots) -> None:
         raise AssertionError(shard, slots)
 
     with pytest.raises(PluginError, match=r"simulator-0 could not be started: .*Error"):

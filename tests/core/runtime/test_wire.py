@@ -8,14 +8,16 @@ from rlvla.core.types import Outcome, Request, Segment, Start
 
 def test_records_and_numbers_arrive_as_they_were_sent() -> None:
     records = [
-        Request(3, (1 << 64) - 1, 0.1),
         Segment(1, (1, 2), (-1, 4), (0, 1)),
         Start("reach", "eval", 7, 9),
-        Outcome(0.1 + 0.2, 2, terminated=False, truncated=True, success=False),
     ]
     assert decode(encode([1, "act", records, {"into": 5, "text": "ü\n"}])) == [
         *(1, "act", records, {"into": 5, "text": "ü\n"})
     ]
+    request = Request(2, 3, (1 << 64) - 1, 0.1)
+    outcome = Outcome(0.1 + 0.2, 2, terminated=False, truncated=True, success=False)
+    heard_request, heard_outcome = decode(encode([request, outcome]))
+    assert (Request(*heard_request), Outcome(*heard_outcome)) == (request, outcome)
     assert encode(records).count(b"\n") == 1
 
 

@@ -1,0 +1,65 @@
+"""The event loop's side of a cell: its lanes, the rows they hold and the batchers they ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlvla.core.batcher import Batcher, Lockstep
+from rlvla.core.dispatcher import Dispatcher
+from rlvla.core.gather import Gather
+from rlvla.core.gauge import Gauge
+from rlvla.core.lane import Lane
+from rlvla.core.slots import FreeSlots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rlvla.core.metrics import Metrics
+    from rlvla.core.settings import Manifest
+    from rlvla.core.workers import Cell, ShardWorker
+
+
+class Crew:
+    """Of cell number `number`: the run numbers the lanes of all cells through, cell after cell."""
+
+    def __init__(self, number: int, cell: Cell, manifest: Manifest, metrics: Metrics) -> None:
+        self.number = number
+        self.slots = cell.slots
+        self.free = FreeSlots(cell.slots.count, cell=number)
+        self._cell = cell
+        self._manifest = manifest
+        self._metrics = metrics
+        self._first = number * len(manifest.assignment.workers)
+        self.batchers = [*self._batchers()]
+        if manifest.assignment.stealing:
+            for batcher in self.batchers:
+                batcher.rivals = [one for one in self.batchers if one is not batcher]
+        self.dispatcher = Dispatcher(self.batchers, manifest.assignment.generators, self._first)
+        lanes = [*self._lanes()]
+        ending = self._first + manifest.simulator.lanes
+        self.training = [lane for lane in lanes if lane.number < ending]
+        self.evaluating = [lane for lane in lanes if lane.number >= ending]
+
+    def _batchers(self) -> Iterator[Batcher]:
+        assignment, manifest = self._manifest.assignment, self._manifest
+        rule = manifest.batching if manifest.asynchrony.rollout else Lockstep()
+        before = self.number * len(self._cell.generators)
+        for number, generator in enumerate(self._cell.generators):
+            served = assignment.served[number]
+            yield Batcher(
+                rule.rule({self._first + lane: assignment.groups[lane] for lane in served}),
+                generator,
+                self._metrics,
+                number=before + number,
+                padding=manifest.padding,
+            )
+
+    def _lanes(self) -> Iterator[Lane]:
+        before = self.number * len(self._cell.shards)
+        for number, shard in enumerate(self._cell.shards):
+            gauge = self._metrics.simulators[before + number]
+            port: ShardWorker | Gather = shard
+            if self._manifest.simulator.spec.batched:
+                port, gauge = Gather(shard, gauge), Gauge(gauge.tracer)  # only batches are work
+            for lane in shard.lanes:
+                yield Lane(lane, port, self.dispatcher, self.free, gauge)

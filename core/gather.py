@@ -1,0 +1,111 @@
+"""Where the lanes of a batched simulator meet, so that they are stepped all at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from rlvla.core.errors import LaneLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from rlvla.core.gauge import Gauge
+    from rlvla.core.types import Outcome, Start
+    from rlvla.core.workers import Beginning, ShardWorker
+
+Asked: TypeAlias = "dict[int, tuple[tuple[Any, ...], asyncio.Future[Any]]]"
+"""Lane to what is asked of it and the answer to be."""
+
+
+class Gather:
+    """A shard whose lanes wait for each other: a batched simulator keeps its batch whole.
+
+    What is asked of lanes goes on when every lane that takes part has asked for something, as
+    one call for those that begin an episode and one for those that step.
+    """
+
+    def __init__(self, shard: ShardWorker, gauge: Gauge) -> None:
+        self.lanes = shard.lanes
+        self._shard = shard
+        self._gauge = gauge
+        self._members: set[int] = set()
+        self._resets: Asked = {}
+        self._steps: Asked = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    def join(self, lane: int) -> None:
+        """Have the others wait for one more lane."""
+        self._members.add(lane)
+
+    def leave(self, lane: int) -> None:
+        """Have the others wait for one lane fewer."""
+        self._members.discard(lane)
+        self._look_soon()
+
+    async def reset(self, lane: int, start: Start, *, into: int) -> None:
+        """Begin an episode together with the others; see `ShardWorker.reset`."""
+        await self._ask(self._resets, lane, (lane, start, into))
+
+    async def step(self, lane: int, slot: int, *, into: int) -> Outcome:
+        """Execute the actions in `slot` together with the others; see `ShardWorker.step`."""
+        outcome: Outcome = await self._ask(self._steps, lane, (lane, slot, into))
+        return outcome
+
+    async def demonstrate(self, lane: int, slot: int, *, into: int) -> Outcome:
+        """Let the expert act, at once; see `ShardWorker.demonstrate`."""
+        return await self._shard.demonstrate(lane, slot, into=into)
+
+    def _ask(self, asked: Asked, lane: int, what: tuple[Any, ...]) -> asyncio.Future[Any]:
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        asked[lane] = (what, answer)
+        self._look_soon()
+        return answer
+
+    def _look_soon(self) -> None:
+        """Look once this turn of the loop is over: a lane that leaves may join again in it."""
+        asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        if self._running or not self._members <= self._resets.keys() | self._steps.keys():
+            return
+        resets, steps, self._resets, self._steps = self._resets, self._steps, {}, {}
+        if resets or steps:
+            task = asyncio.create_task(self._go_on(resets, steps))
+            self._running.add(task)
+            task.add_done_callback(self._gone_on)
+
+    def _gone_on(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._look_soon()
+
+    async def _go_on(self, resets: Asked, steps: Asked) -> None:
+        with self._gauge.busy("step_batch", self.lanes[0], size=len(steps) + len(resets)):
+            await _answer(steps, self._shard.step_batch)
+            await _answer(resets, self._reset_batch)
+
+    async def _reset_batch(self, beginnings: Sequence[Beginning]) -> Sequence[None]:
+        await self._shard.reset_batch(beginnings)
+        return [None] * len(beginnings)
+
+
+async def _answer(asked: Asked, call: Callable[[Any], Awaitable[Sequence[Any]]]) -> None:
+    """Make the call for all lanes that asked; they share its fate."""
+    if not asked:
+        return
+    try:
+        results = await call([what for what, _ in asked.values()])
+    except LaneLostError as lost:
+        for lane, (_, answer) in _waiting(asked):
+            answer.set_exception(LaneLostError(lane, lost.reason, lost.detail))
+    except Exception as error:  # noqa: BLE001 - it is the lanes' to judge
+        for _, (_, answer) in _waiting(asked):
+            answer.set_exception(error)
+    else:
+        found = dict(zip(asked, results, strict=True))
+        for lane, (_, answer) in _waiting(asked):
+            answer.set_result(found[lane])
+
+
+def _waiting(asked: Asked) -> list[tuple[int, tuple[tuple[Any, ...], asyncio.Future[Any]]]]:
+    return [item for item in asked.items() if not item[1][1].done()]

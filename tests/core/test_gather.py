@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from rlvla.core.errors import LaneLostError
+from rlvla.core.gather import Gather
+from rlvla.core.gauge import Gauge
+from rlvla.core.types import Outcome, Start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rlvla.core.workers import Beginning, Move, ShardWorker
+
+START = Start("reach", "train", 0)
+
+
+class Batched:
+    """A shard that takes a second for a call and remembers which lanes it was for."""
+
+    lanes = (0, 1, 2)
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, list[int]]] = []
+        self.lost = False
+
+    async def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
+        self.calls.append(("reset", [lane for lane, _, _ in beginnings]))
+        await asyncio.sleep(1)
+
+    async def step_batch(self, moves: Sequence[Move]) -> Sequence[Outcome]:
+        self.calls.append(("step", [lane for lane, _, _ in moves]))
+        await asyncio.sleep(1)
+        if self.lost:
+            raise LaneLostError(moves[0][0], "crash", "its worker was killed")
+        return [
+            Outcome(float(slot), 1, terminated=False, truncated=False, success=False)
+            for _, slot, _ in moves
+        ]
+
+
+def gathered() -> tuple[Gather, Batched]:
+    shard = Batched()
+    gather = Gather(cast("ShardWorker", shard), Gauge())
+    for lane in shard.lanes:
+        gather.join(lane)
+    return gather, shard
+
+
+def test_lanes_step_together_once_all_have_asked(virtually: Callable[..., object]) -> None:
+    async def main() -> None:
+        gather, shard = gathered()
+        loop = asyncio.get_running_loop()
+
+        async def lane(number: int) -> float:
+            await gather.reset(number, START, into=number)
+            await asyncio.sleep(number)  # the policy decides, for some later than for others
+            outcome = await gather.step(number, 10 + number, into=number)
+            assert loop.time() == 1 + 2 + 1
+            return outcome.reward
+
+        assert await asyncio.gather(*map(lane, shard.lanes)) == [10, 11, 12]
+        assert shard.calls == [("reset", [0, 1, 2]), ("step", [0, 1, 2])]
+
+    virtually(main())
+
+
+def test_lanes_that_begin_and_lanes_that_step_go_on_in_one_turn(
+    virtually: Callable[..., object],
+) -> None:
+    async def main() -> None:
+        gather, shard = gathered()
+        await asyncio.gather(
+            gather.step(0, 0, into=3), gather.reset(1, START, into=4), gather.step(2, 2, into=5)
+        )
+        assert shard.calls == [("step", [0, 2]), ("reset", [1])]
+
+    virtually(main())
+
+
+def test_nobody_waits_for_a_lane_that_left_unless_it_joins_again_at_once(
+    virtually: Callable[..., object],
+) -> None:
+    async def main() -> None:
+        gather, shard = gathered()
+        waiting = asyncio.gather(gather.step(0, 0, into=3), gather.step(1, 1, into=4))
+        await asyncio.sleep(1)
+        gather.leave(2)
+        gather.join(2)
+        await asyncio.sleep(1)
+        assert shard.calls == []
+        gather.leave(2)
+        await waiting
+        assert shard.calls == [("step", [0, 1])]
+
+    virtually(main())
+
+
+def test_the_lanes_of_a_batch_share_its_fate_each_under_its_own_name(
+    virtually: Callable[..., object],
+) -> None:
+    async def main() -> None:
+        gather, shard = gathered()
+        shard.lost = True
+        steps = (gather.step(lane, lane, into=lane + 3) for lane in shard.lanes)
+        lost = await asyncio.gather(*steps, return_exceptions=True)
+        assert [str(one) for one in lost] == [f"lane {n}: its worker was killed" for n in range(3)]
+        with pytest.raises(LaneLostError):
+            raise cast("LaneLostError", lost[1])
+
+    virtually(main())
