@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PLAIN, PACKED = "trace.json", "trace.json.gz"
 LARGE = 100_000
-"""Spans above which the file is compressed: it would be larger than some 12 MB."""
+"""Spans above which the file is compressed: it would be larger than some 15 MB."""
 
 LANES, SIMULATORS, GENERATORS, TRAINER = range(1, 5)
 GROUPS = {

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 LIMIT = 300_000
-"""Spans to keep: some 75 MB of memory, and as many as a trace viewer still shows smoothly."""
+"""Spans to keep: some 60 MB of memory, and as many as a trace viewer still shows smoothly."""
 
 AGE = "age_"
 NOTHING: Mapping[str, int] = {}

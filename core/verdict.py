@@ -62,7 +62,7 @@ class Verdict:
     def _bounded(self) -> Iterator[str]:
         name, busy = named(self.critical), self.critical.busy
         if busy >= SATURATED:
-            yield f"The bottleneck: {name} busy {percent(busy)}; everything else waits for that."
+            yield f"The bottleneck: {name} busy {percent(busy)} of the time."
         else:
             yield f"Nothing is saturated: even {name} busy only {percent(busy)}."
         yield (

@@ -31,7 +31,8 @@ def _call(
         monkeypatch.setattr(sys, "argv", ["rlvla", *arguments])
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        return ended.value.code, *capsys.readouterr()
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
 
     return call
 
@@ -62,7 +63,7 @@ def test_a_trace_is_told_as_a_table_and_a_verdict(traced: Call) -> None:
     assert ["generators", "1", "75%", "75%", "requests 25%"] in rows
     assert ["lanes", "1", "25%", "25%", "decisions 75%"] in rows
     assert ["4", "9", "100%", "█" * 30] in rows
-    assert "Measured over 36 s, in which 72 decisions were made.\n" in out
+    assert "Measured over 36 s, in which 72 decisions were used.\n" in out
     assert "Nothing is saturated: even the generator is busy only 75 %.\n" in out
     assert "\nOpen run/trace.json in https://ui.perfetto.dev" in out
 

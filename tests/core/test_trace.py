@@ -32,7 +32,8 @@ SPANS = [
 
 
 def _events(path: Path) -> list[dict[str, Any]]:
-    return json.loads(path.read_text())["traceEvents"]
+    events: list[dict[str, Any]] = json.loads(path.read_text())["traceEvents"]
+    return events
 
 
 def test_a_tracer_forgets_the_oldest_spans_first() -> None:

@@ -53,16 +53,17 @@ def _show(verdict: Verdict) -> None:
     from rich.console import Console
 
     screen = Console(highlight=False)
-    usage = verdict.usage
+    usage, piped = verdict.usage, not screen.is_terminal
     screen.print(_table([*usage.groups.values()]))
     for title, counts in (("batch size", usage.batch_sizes), ("staleness", usage.staleness)):
         if counts:
             screen.print(_histogram(title, counts))
     screen.print(
-        f"Measured over {usage.seconds:.4g} s, in which {usage.decisions} decisions were made."
+        f"Measured over {usage.seconds:.4g} s, in which {usage.decisions} decisions were used.",
+        soft_wrap=piped,
     )
     for line in verdict.lines:
-        screen.print(line, markup=False)
+        screen.print(line, markup=False, soft_wrap=piped)
 
 
 def _table(groups: list[Group]) -> Table:
