@@ -3,7 +3,9 @@
 A process of the format is a group of the run, a thread one of its members. Viewers show events
 that overlap on a thread only if they nest, so requests that wait for a batch, which overlap the
 batch before, are asynchronous events, and a simulator worker, whose lanes queue for it, is shown
-by what its lanes cover together. https://chromium.googlesource.com/catapult, "Trace Event Format".
+by what its lanes cover together, unless it steps them all at once.
+
+The format: "Trace Event Format", https://chromium.googlesource.com/catapult.
 """
 
 from __future__ import annotations
@@ -45,8 +47,11 @@ STAGES = ("learner", "publication", "evaluation")
 GROUP_OF = {
     **dict.fromkeys(("admit", "request", "step", "reset"), LANES),
     **dict.fromkeys(("batch", "infer"), GENERATORS),
+    "step_batch": SIMULATORS,
 }
 STAGE_OF = {"publish": 1, "evaluate": 2}
+BUSY = "busy"
+"""Events for people only: not spans, but made from them."""
 MICROSECONDS = 1e6
 BROKEN = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError)
 """What reading something else than a whole trace raises."""
@@ -117,14 +122,15 @@ def _events(spans: Sequence[Span]) -> Iterator[Event]:
 
 def _busy_workers(spans: Iterable[Span], zero: float) -> Iterator[Event]:
     working: defaultdict[int, list[Interval]] = defaultdict(list)
+    batched = {span.track for span in spans if span.kind == "step_batch"}
     for span in spans:
-        if "worker" in span.numbers:
+        if span.numbers.get("worker", -1) not in {-1, *batched}:
             working[span.numbers["worker"]].append((span.began, span.ended))
     for worker, intervals in sorted(working.items()):
         for began, ended in union(intervals):
             yield {
-                "name": "busy",
-                "cat": "busy",
+                "name": BUSY,
+                "cat": BUSY,
                 "ph": "X",
                 "pid": SIMULATORS,
                 "tid": worker,
@@ -159,7 +165,7 @@ def _spans(events: Iterable[Event]) -> Iterator[Span]:
         elif event["ph"] == "e":
             began = waiting.pop(event["id"])
             yield _span(began, event["ts"] - began["ts"])
-        elif event["ph"] == "X" and event["pid"] != SIMULATORS:
+        elif event["ph"] == "X" and event["name"] != BUSY:
             yield _span(event, event["dur"])
 
 

@@ -6,6 +6,7 @@
 | `request`    | lane      |                      | it waits for its decision                 |
 | `step`       | lane      | `worker`             | its simulator executes a decision         |
 | `reset`      | lane      | `worker`             | its simulator begins an episode           |
+| `step_batch` | worker    | `size`               | a batched simulator does both for many    |
 | `batch`      | generator |                      | requests wait for the batch to begin      |
 | `infer`      | generator | `size`               | the generator decides on a batch          |
 | `starve`     | 0         |                      | the learner waits for segments            |

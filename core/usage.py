@@ -21,16 +21,20 @@ WARM_UP = 1
 SETTLED = 3
 """Updates that must be left after them; else the whole training is measured, start and end too."""
 
-WORK = {
-    "simulators": ("step", "reset"),
+WORK: Mapping[str, tuple[str, ...]] = {
+    "simulators": ("step", "reset"),  # or `step_batch`, see `_working`
     "generators": ("infer",),
     "trainer": ("accumulate", "update"),
     "publication": ("publish",),
     "lanes": ("step", "reset"),
 }
 """What each group is for. The lanes' work is the simulators', with the time they queue for it."""
-WAITS = {
-    "simulators": {"decisions": ("request",), "admission": ("admit",)},
+WAITS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "simulators": {
+        "decisions": ("request",),
+        "admission": ("admit",),
+        "other lanes": ("step", "reset"),  # of a batched simulator, until all of them ask
+    },
     "generators": {"the batch": ("batch",)},
     "trainer": {"segments": ("starve",)},
     "publication": {},
@@ -144,6 +148,10 @@ class Usage:
             member = owner.get(span.track) if owner else span.track
             if span.kind in kinds and member is not None:
                 members[member][span.kind].append((span.began, span.ended))
+        if name == "simulators":
+            for span in self.spans:
+                if span.kind == "step_batch":
+                    members[span.track][span.kind].append((span.began, span.ended))
         training = {member: own for member, own in members.items() if "admit" in own}
         return training or members  # lanes that only evaluate stand still most of the time
 
@@ -161,7 +169,7 @@ def _group(name: str, members: Members, window: Interval) -> Group | None:
     busy: list[float] = []
     waits = dict.fromkeys(WAITS[name], 0.0)
     for own in members.values():
-        taken = _cover(own, WORK[name], window)
+        taken = _cover(own, _working(name, own), window)
         busy.append(length(taken) / seconds)
         for wait, kinds in WAITS[name].items():
             waited = without(_cover(own, kinds, window), taken)
@@ -170,6 +178,11 @@ def _group(name: str, members: Members, window: Interval) -> Group | None:
     if name == "generators":
         waits["requests"] = max(1 - sum(busy) / len(busy) - sum(waits.values()), 0.0)
     return Group(name, len(members), sum(busy) / len(busy), max(busy), waits)
+
+
+def _working(name: str, own: Mapping[str, list[Interval]]) -> tuple[str, ...]:
+    """Return the kinds that are work: a lane of a batched simulator also waits while it steps."""
+    return ("step_batch",) if name == "simulators" and "step_batch" in own else WORK[name]
 
 
 def _cover(own: Mapping[str, list[Interval]], kinds: Iterable[str], window: Interval) -> Cover:

@@ -23,6 +23,8 @@ SPANS = [
     Span("batch", 0, 100.0625, 100.375, {"size": 9}),
     Span("step", 0, 100.25, 100.5, {"worker": 3}),
     Span("step", 1, 100.25, 100.75, {"worker": 3}),
+    Span("step", 8, 100.0, 101.0, {"worker": 4}),
+    Span("step_batch", 4, 100.5, 101.0, {"size": 1}),
     Span("starve", 0, 100.0, 101.0),
     Span("accumulate", 0, 101.0, 101.5, {"age_0": 2, "age_1": 6}),
     Span("update", 0, 101.5, 102.0, {"decisions": 8}),

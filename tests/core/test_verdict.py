@@ -226,3 +226,21 @@ def test_lanes_that_are_shared_out_unevenly_are_named() -> None:
 def test_there_is_no_verdict_on_nothing(spans: list[Span]) -> None:
     with pytest.raises(ValueError, match="spans show nobody at work"):
         judge(spans)
+
+
+def test_a_batched_simulator_works_only_in_batches() -> None:
+    """Lane 4 asks at 1, lane 5 at 3, both are stepped until 6; the worker's number is a lane's."""
+    spans = [
+        Span("admit", 4, 0, 0),
+        Span("admit", 5, 0, 0),
+        Span("request", 4, 0, 1),
+        Span("request", 5, 0, 2),
+        Span("step", 4, 1, 6, {"worker": 5}),
+        Span("step", 5, 3, 6, {"worker": 5}),
+        Span("step_batch", 5, 3, 6, {"size": 2}),
+    ]
+    simulators = Usage(spans).groups["simulators"]
+    assert (simulators.size, simulators.busy) == (1, 0.5)
+    assert simulators.waits == pytest.approx(
+        {"decisions": 2 / 6, "admission": 0, "other lanes": 1 / 6}
+    )
