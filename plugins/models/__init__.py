@@ -14,4 +14,6 @@ if TYPE_CHECKING:
 def register(components: Components) -> None:
     """Register the models."""
     components.models.add("latency", "rlvla.plugins.models.latency:LatencyModel")
+    components.models.add("cnn", "rlvla.plugins.models.cnn:CNN")
+    components.models.add("mlp", "rlvla.plugins.models.mlp:MLP")
     components.models.add("openvla", "rlvla.plugins.models.openvla:OpenVLA")

@@ -14,4 +14,5 @@ if TYPE_CHECKING:
 def register(components: Components) -> None:
     """Register the simulators by name."""
     components.simulators.add("latency", "rlvla.plugins.simulators.latency:LatencySimulator")
+    components.simulators.add("gymnasium", "rlvla.plugins.simulators.gymnasium:Gymnasium")
     components.simulators.add("tabletop", "rlvla.plugins.simulators.tabletop:Tabletop")
