@@ -13,4 +13,5 @@ if TYPE_CHECKING:
 @hookimpl
 def register(components: Components) -> None:
     """Register the models."""
+    components.models.add("latency", "rlvla.plugins.models.latency:LatencyModel")
     components.models.add("openvla", "rlvla.plugins.models.openvla:OpenVLA")

@@ -13,4 +13,5 @@ if TYPE_CHECKING:
 @hookimpl
 def register(components: Components) -> None:
     """Register the simulators by name."""
+    components.simulators.add("latency", "rlvla.plugins.simulators.latency:LatencySimulator")
     components.simulators.add("tabletop", "rlvla.plugins.simulators.tabletop:Tabletop")
