@@ -145,7 +145,9 @@ class Batcher:
         waiting = [one for one in self._queue if one.request.version == version]
         lanes = [one.request.lane for one in waiting]
         time = now()
-        taken = self._rule.take(Queue(lanes, self._active, (time - waiting[0].since) * 1000, time))
+        since = [one.since for one in waiting]
+        queue = Queue(lanes, self._active, (time - since[0]) * 1000, time, since)
+        taken = self._rule.take(queue)
         if not taken:
             return []
         batch = [waiting[position] for position in taken]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 
 from rlvla.core.errors import TrainingError
+from rlvla.core.runtime.turn import NO_TURN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from rlvla.core.weights import Weights
 
 T = TypeVar("T")
-
-NO_TURN: AbstractContextManager[None] = nullcontext()
 
 
 class Generator:

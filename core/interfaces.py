@@ -264,8 +264,12 @@ class BatchingRule(Protocol):
 class Sharding(Protocol):
     """Decides which simulator worker owns a lane and which generator serves it."""
 
-    def assign(self, lanes: int) -> Assignment:
-        """Return the assignment of `lanes` lanes; raise ValueError if the options do not fit."""
+    def assign(self, lanes: int, *, batched: bool = False) -> Assignment:
+        """Return the assignment of `lanes` lanes; raise ValueError if the options do not fit.
+
+        `batched`: the simulator steps the lanes of a worker at once, so that each worker more
+        makes its batches smaller; they stay whole unless an option says otherwise.
+        """
         ...
 
 

@@ -139,9 +139,9 @@ class Manifest:
     @cached_property
     def assignment(self) -> Assignment:
         """Who owns and serves each lane; the lanes that evaluate come after those that train."""
-        return self.sharding.assign(self.simulator.lanes).extended(
-            self.evaluating.lanes, own_worker=self.simulator.spec.batched
-        )
+        return self.sharding.assign(
+            self.simulator.lanes, batched=self.simulator.spec.batched
+        ).extended(self.evaluating.lanes, own_worker=self.simulator.spec.batched)
 
     @property
     def protocol(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from rlvla.core.errors import LaneLostError, PluginError
+from rlvla.core.runtime.turn import NO_TURN
 from rlvla.core.types import Outcome, encode_instruction, observation_fields
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class Shard:
         self._simulator = simulator
         self._local = {lane: number for number, lane in enumerate(lanes)}
         self._slots = slots
+        self.turn = NO_TURN
+        """What a batched simulator works in: a turn at a GPU that others use, too."""
         self._observed = observation_fields(simulator.spec)
         simulator.start(len(lanes))
 
@@ -42,7 +45,8 @@ class Shard:
         starts = [start for _, start, _ in beginnings]
         simulator = cast("BatchSimulator", self._simulator)
         try:
-            observations = simulator.reset_batch([self._local[lane] for lane in lanes], starts)
+            with self.turn:
+                observations = simulator.reset_batch([self._local[one] for one in lanes], starts)
         except Exception as error:
             raise LaneLostError(lanes[0], "env_error", f"reset_batch raised {error!r}") from error
         for (lane, _, into), observation in zip(beginnings, observations, strict=True):
@@ -59,7 +63,8 @@ class Shard:
         actions = self._slots.read_field([slot for _, slot, _ in moves], "decision", "action")
         simulator = cast("BatchSimulator", self._simulator)
         try:
-            results = simulator.step_batch([self._local[lane] for lane in lanes], actions)
+            with self.turn:
+                results = simulator.step_batch([self._local[lane] for lane in lanes], actions)
         except Exception as error:
             raise LaneLostError(lanes[0], "env_error", f"step_batch raised {error!r}") from error
         return [

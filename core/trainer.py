@@ -14,7 +14,8 @@ import torch
 
 from rlvla.core.batch import Batch
 from rlvla.core.errors import TrainingError
-from rlvla.core.generator import NO_TURN, trained_parameters
+from rlvla.core.generator import trained_parameters
+from rlvla.core.runtime.turn import NO_TURN
 from rlvla.core.slots import PARTS
 from rlvla.core.statistics import Statistics
 

@@ -153,6 +153,8 @@ class Queue:
     """How long the first has waited."""
     time_s: float
     """Now, on the run's monotonic clock."""
+    since_s: Sequence[float] = ()
+    """When each of `lanes` was enqueued, on that clock; empty where nobody knows."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 @contextmanager
-def lasting(seconds: float, *, burn: bool) -> Iterator[None]:
+def lasting(seconds: float, *, burn: bool) -> Generator[None]:
     """Make what is done inside last `seconds` in all, unless it lasts longer or fails.
 
     The rest of the time is slept, or with `burn` computed away: then `seconds` are those of a

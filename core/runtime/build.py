@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlvla.core.component import build, construct, describe, options_of
 from rlvla.core.memory import map_shared
 from rlvla.core.placement import Placement
-from rlvla.core.runtime.turn import Turn
+from rlvla.core.runtime.turn import NO_TURN, Turn
 from rlvla.core.shard import Shard
 from rlvla.core.slots import Layout
 from rlvla.core.weights import Weights, weights_bytes
@@ -47,9 +46,11 @@ def layout_of(job: Job) -> Layout:
     return Layout(spec, job.model.decision_fields(spec))
 
 
-def build_shard(job: Job, number: int, slots: Slots) -> Shard:
+def build_shard(job: Job, number: int, slots: Slots, memory: Memory) -> Shard:
     """Start the simulator of one shard."""
-    return Shard(job.simulator, job.lanes[number], slots)
+    shard = Shard(job.simulator, job.lanes[number], slots)
+    shard.turn = _turn(job, "shard", memory)
+    return shard
 
 
 def build_trainer(job: Job, slots: Slots, memory: Memory) -> Trainer:
@@ -92,7 +93,7 @@ def job_from_plain(plain: Mapping[str, Any]) -> Job:
 
 def _turn(job: Job, role: str, memory: Memory) -> AbstractContextManager[None]:
     number = job.placement.turn(role)
-    return nullcontext() if number is None else Turn(memory.turns, number)
+    return NO_TURN if number is None else Turn(memory.turns, number)
 
 
 def _build_policy(job: Job) -> Policy:

@@ -53,7 +53,7 @@ class Child:
         job = build.job_from_plain(plain)
         slots = Slots(build.layout_of(job), job.slots, map_shared(self._memory.slots))
         if role == "shard":
-            self._worker = build.build_shard(job, number, slots)
+            self._worker = build.build_shard(job, number, slots, self._memory)
         elif role == "trainer":
             self._worker = build.build_trainer(job, slots, self._memory)
         else:

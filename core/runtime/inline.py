@@ -49,7 +49,9 @@ class Inline:
                 InlineGenerator(build_generator(job, slots, memory)) for _ in range(job.generators)
             ]
             numbers = range(len(job.lanes))
-            shards = [InlineShard(job.lanes[n], build_shard(job, n, slots)) for n in numbers]
+            shards = [
+                InlineShard(job.lanes[n], build_shard(job, n, slots, memory)) for n in numbers
+            ]
             try:
                 yield Workers([Cell(shards, generators, slots)], trainer)
             finally:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 WAITING, USING = 0, 1
+
+NO_TURN: AbstractContextManager[None] = nullcontext()
+"""For who shares nothing."""
 
 
 class Turn:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 @hookimpl
 def register(components: Components) -> None:
     """Register the batching and sharding schedulers."""
-    components.batching.add("dynamic", "rlvla.plugins.schedulers.dynamic:Dynamic")
-    components.batching.add("greedy", "rlvla.plugins.schedulers.greedy:Greedy")
+    for name in ("greedy", "dynamic", "pipelined", "adaptive"):
+        components.batching.add(name, f"rlvla.plugins.schedulers.{name}:{name.capitalize()}")
     components.batching.add("lockstep", "rlvla.core.batcher:Lockstep")
-    components.sharding.add("even", "rlvla.plugins.schedulers.even:Even")
+    for name in ("even", "tables", "locality", "stealing", "auto"):
+        components.sharding.add(name, f"rlvla.plugins.schedulers.{name}:{name.capitalize()}")

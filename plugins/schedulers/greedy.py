@@ -1,4 +1,8 @@
-"""Greedy batching: a free generator serves whatever waits."""
+"""Greedy batching: a generator that is free serves whoever waits.
+
+It is work-conserving, and it regulates itself: the busier the generator is, the more requests
+wait when it is free again, and the larger its batches are.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Greedy:
-    """Never idle while a request waits; batches grow by themselves while the generator is busy."""
+    """Serve the oldest requests as soon as the generator is free."""
 
     max_batch: int = 64
     """Most requests in one forward pass of the generator."""
@@ -28,12 +32,13 @@ class Greedy:
         return self
 
     def take(self, queue: Queue) -> Sequence[int]:
-        """Return the oldest requests."""
+        """Return up to `max_batch`, the oldest first."""
         return range(min(len(queue.lanes), self.max_batch))
 
-    def patience_ms(self, waited_ms: float) -> None:
-        """Wait for an arrival only."""
+    def patience_ms(self, waited_ms: float) -> float | None:
+        """Wait for an arrival: nobody waits otherwise."""
         del waited_ms
+        return None
 
     def served(self, size: int, seconds: float) -> None:
         """Learn nothing."""

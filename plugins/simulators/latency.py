@@ -1,4 +1,7 @@
-"""The simulator `latency`: takes the time of another one, on any machine and without it."""
+"""A simulator that only takes time: to measure schedulers with real processes on any machine.
+
+The task is to tell the sign of a number that is shown throughout an episode.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,11 @@ if TYPE_CHECKING:
 
     from rlvla.core.types import Array, Start
 
-INSTRUCTION = "move as the first number of your state says"
+INSTRUCTION = "tell the sign"
 VIEWS = 64
 """Different observations; an episode shows them in turn."""
-NEAR = 0.75
-"""Return from which on an episode is a success."""
+ENOUGH = 0.75
+"""Share of right actions from which on an episode is a success."""
 
 
 @dataclass
@@ -29,46 +32,46 @@ class Episode:
     """The state of a lane."""
 
     goal: float
-    """In [-1, 1]: where the first action dimension should be."""
+    """In [-1, 1]: the number whose sign the first action dimension should have."""
     random: Random
     """Of the times that its calls take."""
     steps: int
     """Actions so far, and the number of what is shown first."""
     left: int
     """Actions until the time limit."""
-    paid: float = 0.0
-    """Return so far."""
+    right: int = 0
+    """Right actions so far."""
 
 
 @dataclass(kw_only=True)
 class LatencySimulator:
     """Waits as long as a simulator takes, and shows images of its size; a `BatchSimulator`.
 
-    Each action pays `(1 - |action[0] - proprio[0]| / 2) / max_steps`, so that the return is at
-    most 1 and can be learned; from 0.75 on an episode is a success. Episodes last `max_steps`
-    actions. Times are drawn from the start of the episode: equal starts take equal times. A
-    lane's part of `spread` is drawn from the first start that it is given.
+    An action whose first number has the sign of the first proprioceptive one pays
+    `1 / max_steps`; a return of at least 0.75 is a success. Episodes last `max_steps` actions.
+    Times are drawn from the start of the episode: equal starts take equal times. A lane's part of
+    `spread` is drawn from the first start that it is given: its number is one of its worker only.
     """
 
     lanes: int = 16
     """Lanes of the run."""
-    cameras: int = 1
+    cameras: int = 0
     """Cameras, with images of noise that change from action to action."""
     size: int = 64
     """Width and height of the images in pixels."""
-    proprio: int = 8
-    """Length of the proprioception; the first number is what the first action should be."""
-    action_dim: int = 7
+    proprio: int = 1
+    """Length of the proprioception, of which the first number is to be told."""
+    action_dim: int = 1
     """Dimensions of an action, each in [-1, 1]."""
     max_steps: int = 100
     """Actions of an episode."""
-    step_time: Latency = field(default_factory=Latency)
+    step_latency: Latency = field(default_factory=Latency)
     """Time of a chunk of actions in one lane; the lanes of a worker take it one after the other."""
-    reset_time: Latency = field(default_factory=Latency)
+    reset_latency: Latency = field(default_factory=Latency)
     """Time of the beginning of an episode in one lane."""
-    batch_time: Curve | None = None
-    """Time of a chunk in so many lanes at once, instead of `step_time`. The lanes of a worker then
-    step together, and begin episodes together in the longest `reset_time` of them."""
+    batch_latency: Curve | None = None
+    """Time of a chunk in so many lanes at once, instead of `step_latency`. The lanes of a worker
+    then go together, and begin episodes together in the longest `reset_latency` of them."""
     burn: bool = False
     """Keep a core busy instead of sleeping."""
     seed: int = 0
@@ -88,7 +91,7 @@ class LatencySimulator:
     @property
     def tasks(self) -> Sequence[str]:
         """The only one."""
-        return ("follow",)
+        return ("sign",)
 
     @property
     def spec(self) -> SimulatorSpec:
@@ -101,7 +104,7 @@ class LatencySimulator:
             action_high=(1.0,) * self.action_dim,
             max_steps=self.max_steps,
             control_hz=20.0,
-            batched=self.batch_time is not None,
+            batched=self.batch_latency is not None,
         )
 
     def start(self, lanes: int) -> None:
@@ -116,7 +119,7 @@ class LatencySimulator:
 
     def step(self, lane: int, actions: Array) -> StepResult:
         """Execute a chunk of actions, float32 [C, action_dim], in its time."""
-        seconds = self.step_time.draw(self._episodes[lane].random, self._paces[lane])
+        seconds = self.step_latency.draw(self._episodes[lane].random, self._paces[lane])
         with lasting(seconds, burn=self.burn):
             return self._move(lane, actions)
 
@@ -128,9 +131,9 @@ class LatencySimulator:
 
     def step_batch(self, lanes: Sequence[int], actions: Array) -> Sequence[StepResult]:
         """Execute a chunk in each of these lanes, float32 [N, C, action_dim], in their time."""
-        if self.batch_time is None:
-            raise RuntimeError("latency steps lanes at once only with the option batch_time")
-        with lasting(self.batch_time.seconds(len(lanes)), burn=self.burn):
+        if self.batch_latency is None:
+            raise RuntimeError("latency steps lanes at once only with the option batch_latency")
+        with lasting(self.batch_latency.seconds(len(lanes)), burn=self.burn):
             return [self._move(*one) for one in zip(lanes, actions, strict=True)]
 
     def close(self) -> None:
@@ -144,26 +147,25 @@ class LatencySimulator:
         random = Random(f"{self.seed} {start}")
         goal, steps = random.uniform(-1, 1), random.randrange(VIEWS)
         self._episodes[lane] = Episode(goal, random, steps, self.max_steps)
-        return self.reset_time.draw(random, self._paces.setdefault(lane, start.index))
+        return self.reset_latency.draw(random, self._paces.setdefault(lane, start.index))
 
     def _move(self, lane: int, actions: Array) -> StepResult:
         episode, chunk = self._episodes[lane], len(actions)
         executed = min(chunk, episode.left)
         valid = np.arange(chunk) < executed
-        off = np.abs(np.clip(actions[:, 0], -1, 1) - np.float32(episode.goal))
-        reward = np.where(valid, (1 - off / 2) / self.max_steps, 0).astype(np.float32)
+        right = (actions[:, 0] * episode.goal > 0) & valid
         episode.steps += executed
         episode.left -= executed
-        episode.paid += float(reward.sum())
+        episode.right += int(right.sum())
         truncated = np.zeros(chunk, np.bool_)
         truncated[executed - 1] = not episode.left
         return StepResult(
             self._observe(lane),
-            reward,
+            reward=right.astype(np.float32) / np.float32(self.max_steps),
             terminated=np.zeros(chunk, np.bool_),
             truncated=truncated,
             valid=valid,
-            success=not episode.left and episode.paid >= NEAR,
+            success=not episode.left and episode.right >= ENOUGH * self.max_steps,
         )
 
     def _observe(self, lane: int) -> Observation:

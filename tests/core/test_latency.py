@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 import statistics
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -95,7 +95,7 @@ def test_a_batch_costs_a_fixed_part_and_one_per_sample() -> None:
     ],
 )
 def test_an_impossible_latency_is_refused_by_the_option_s_name(
-    options: dict[str, float], name: str
+    options: dict[str, Any], name: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^{name} "):
         Latency(**options)

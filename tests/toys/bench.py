@@ -51,7 +51,7 @@ class Bench:
         self.trainer = build_trainer(job, self.slots, memory)
         self.generator = build_generator(job, self.slots, memory)
         weights.close()
-        self.shard = build_shard(job, 0, self.slots)
+        self.shard = build_shard(job, 0, self.slots, memory)
         self.trainer.publish(0).result()
         self._used = 0
         self._starts = 0

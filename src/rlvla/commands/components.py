@@ -36,6 +36,12 @@ class Named:
         """Construct it with its defaults; raise TypeError if an option has none."""
         return self.registry[self.name]()
 
+    @property
+    def needs_options(self) -> bool:
+        """Whether an option has no default."""
+        cls = self.registry[self.name]
+        return isinstance(cls, type) and any(map(_required, option_fields(cls).values()))
+
 
 def find(plugins: Plugins, name: str) -> list[Named]:
     """Return the components of the plugin `name`, or those of that name (or `kind:name`)."""

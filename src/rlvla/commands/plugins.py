@@ -21,7 +21,8 @@ Name = Annotated[
 ]
 Company = Annotated[str, typer.Option(help="The component that models and algorithms meet.")]
 OK, UNCHECKED = "ok", "there is no check of this kind"
-PASSED = frozenset({OK, UNCHECKED})
+UNMADE = "not checked, it has an option without default"
+PASSED = frozenset({OK, UNCHECKED, UNMADE})
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
@@ -90,6 +91,8 @@ def _verdict(one: Named, companions: Companions) -> str:
     check_one = check_of(one.registry.kind, companions)
     if check_one is None:
         return UNCHECKED
+    if one.needs_options:
+        return UNMADE
     try:
         check_one(one.make())
     except Exception as error:  # noqa: BLE001 - whatever a plugin raises is the verdict on it

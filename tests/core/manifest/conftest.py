@@ -140,7 +140,8 @@ class Even:
 
     shards: int = 2
 
-    def assign(self, lanes: int) -> Assignment:
+    def assign(self, lanes: int, *, batched: bool = False) -> Assignment:
+        del batched
         if self.shards > lanes:
             raise ValueError(f"shards must be at most the {lanes} lanes, got {self.shards}")
         workers = tuple(lane % self.shards for lane in range(lanes))

@@ -1,17 +1,27 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+from rlvla.core.assignment import Assignment
 from rlvla.core.batcher import Lockstep
 from rlvla.core.testing import ConformanceError, check_batching, check_sharding
+from rlvla.plugins.schedulers.adaptive import Adaptive
 from rlvla.plugins.schedulers.dynamic import Dynamic
 from rlvla.plugins.schedulers.even import Even
+from rlvla.plugins.schedulers.greedy import Greedy
+from rlvla.plugins.schedulers.locality import Locality
+from rlvla.plugins.schedulers.pipelined import Pipelined
+from rlvla.plugins.schedulers.stealing import Stealing
+from rlvla.plugins.schedulers.tables import Tables
 
 if TYPE_CHECKING:
-    from rlvla.core.interfaces import Batching
+    from collections.abc import Mapping, Sequence
+
+    from rlvla.core.interfaces import Batching, Sharding
+    from rlvla.core.types import Queue
 
 
 @dataclass
@@ -19,16 +29,23 @@ class Broken:
     """A batching rule that breaks the rule that `fault` names."""
 
     fault: str
-    calls: int = field(default=0, init=False)
 
-    def take(self, waiting: int, active: int, waited_ms: float) -> int:
-        del waited_ms
-        self.calls += 1
-        answers = {"many": waiting + 1, "impure": self.calls % 2, "never": 0}
-        return answers.get(self.fault, waiting if waiting >= active else 0)
+    def rule(self, groups: Mapping[int, int]) -> Broken:
+        if self.fault == "picky":
+            raise ValueError("no groups are good enough")
+        return self
+
+    def take(self, queue: Queue) -> Sequence[int]:
+        every = [*range(len(queue.lanes))]
+        answers = {"many": [*every, len(every)], "twice": [0, 0], "never": [], "impatient": []}
+        return answers.get(self.fault, every)
 
     def patience_ms(self, waited_ms: float) -> float | None:
         return -1.0 if self.fault == "impatient" else None
+
+    def served(self, size: int, seconds: float) -> None:
+        if self.fault == "fragile":
+            raise RuntimeError("cannot learn")
 
 
 @dataclass(frozen=True)
@@ -37,28 +54,50 @@ class Dealer:
 
     fault: str
 
-    def split(self, lanes: int) -> list[range]:
+    def assign(self, lanes: int, *, batched: bool = False) -> Assignment:
         if self.fault == "picky":
             raise ValueError("no number is good enough")
-        return {"twice": [range(lanes), range(1)], "empty": [range(lanes), range(0)]}[self.fault]
+        few = (0,) * (lanes - 1)
+        return Assignment(few, few, few)
 
 
-@pytest.mark.parametrize("rule", [Dynamic(), Dynamic(max_batch=1, max_wait_ms=0.0), Lockstep()])
-def test_built_in_batching_rules_conform(rule: Batching) -> None:
-    check_batching(rule)
+@pytest.mark.parametrize(
+    "batching",
+    [
+        Lockstep(),
+        Greedy(),
+        Greedy(max_batch=1),
+        Dynamic(),
+        Dynamic(max_batch=1, max_wait_ms=0.0),
+        Dynamic(max_batch=5, count="samples"),
+        Dynamic(max_batch=2, count="groups", equal_groups=True),
+        Pipelined(),
+        Pipelined(order="round_robin"),
+        Pipelined(order="group_greedy"),
+        Adaptive(),
+        Adaptive(max_batch=3),
+    ],
+)
+def test_built_in_batching_rules_conform(batching: Batching) -> None:
+    check_batching(batching)
 
 
-def test_the_built_in_sharding_rule_conforms() -> None:
-    check_sharding(Even(shards=3))
+@pytest.mark.parametrize(
+    "sharding", [Even(), Stealing(), Locality(generators=3), Tables(lanes=[[2, 3], [1]])]
+)
+def test_built_in_sharding_rules_conform(sharding: Sharding) -> None:
+    check_sharding(sharding)
 
 
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        ("many", r"take\(waiting=1, active=1, waited_ms=0\) must be from 0 to 1, it is 2"),
-        ("impure", r"must be pure, it is 1, then 0"),
-        ("never", r"1 lanes wait for ever"),
-        ("impatient", r"patience_ms\(0\) must be None or at least 0, it is -1"),
+        ("many", r"take must return rising positions from 0 to \d+, it returns"),
+        ("twice", r"take must return rising positions from 0 to \d+, it returns \[0, 0\]"),
+        ("never", r"1 lanes wait for ever, nobody else can come"),
+        ("impatient", r"patience_ms\(.*\) must be None or at least 0, it is -1.0"),
+        ("fragile", r"served\(1, .*\) must not raise, it raises RuntimeError\('cannot learn'\)"),
+        ("picky", r"rule must accept some groups of lanes"),
     ],
 )
 def test_a_broken_batching_rule_is_told_in_a_sentence(fault: str, told: str) -> None:
@@ -69,9 +108,8 @@ def test_a_broken_batching_rule_is_told_in_a_sentence(fault: str, told: str) -> 
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        ("twice", r"split\(1\) must give every lane to exactly one worker"),
-        ("empty", r"split\(1\) must give every lane to exactly one worker"),
-        ("picky", r"split must accept some number of lanes"),
+        ("forgetful", r"assign\(1\) must give each lane one of the workers, it gives \(\)"),
+        ("picky", r"assign must accept some number of lanes between 1 and 128"),
     ],
 )
 def test_a_broken_sharding_rule_is_told_in_a_sentence(fault: str, told: str) -> None:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rlvla.core.types import Queue
 
 
 @dataclass(frozen=True)
@@ -16,10 +22,19 @@ class Patient:
         if self.wait_ms < 0:
             raise ValueError(f"wait_ms must be at least 0, got {self.wait_ms}")
 
-    def take(self, waiting: int, active: int, waited_ms: float) -> int:
+    def rule(self, groups: Mapping[int, int]) -> Patient:
+        """Return itself: it remembers nothing."""
+        return self
+
+    def take(self, queue: Queue) -> Sequence[int]:
         """Return all or none."""
-        return waiting if waiting >= active or waited_ms >= self.wait_ms else 0
+        everyone = len(queue.lanes) >= len(queue.active)
+        overdue = queue.waited_ms >= self.wait_ms - 1e-6
+        return range(len(queue.lanes)) if everyone or overdue else ()
 
     def patience_ms(self, waited_ms: float) -> float:
         """Return what is left of `wait_ms`."""
         return max(self.wait_ms - waited_ms, 0.0)
+
+    def served(self, size: int, seconds: float) -> None:
+        """Learn nothing."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from rlvla.plugins.simulators.latency import LatencySimulator
 if TYPE_CHECKING:
     from pathlib import Path
 
-SPEC = LatencySimulator(size=8).spec
+SPEC = LatencySimulator(proprio=8, action_dim=3).spec
 
 
 def test_it_is_registered() -> None:
@@ -29,7 +30,7 @@ def test_it_is_registered() -> None:
 
 @pytest.mark.parametrize("proprio", [1, 8])
 def test_it_conforms(proprio: int) -> None:
-    check_model(LatencyModel(chunk=3), LatencySimulator(size=8, proprio=proprio).spec)
+    check_model(LatencyModel(chunk=3), LatencySimulator(proprio=proprio, action_dim=2).spec)
 
 
 def test_a_decision_and_a_micro_batch_take_their_time() -> None:
@@ -46,26 +47,26 @@ def test_a_decision_and_a_micro_batch_take_their_time() -> None:
     assert time.perf_counter() - middle >= 0.012
 
 
-def test_log_probs_are_those_of_normal_distributions() -> None:
+def test_log_probs_are_those_of_coins() -> None:
     policy = LatencyModel(chunk=2).build(SPEC, seed=0)
-    seen = observations(SPEC, rows=3)
+    seen = observations(SPEC, rows=64)
     decided = decide(policy, seen, temperature=0.5)
-    greedy = decide(policy, seen, temperature=0.0)["sample"]
-    scale = 0.5 * policy.module.log_std.detach().exp()
-    normal = torch.distributions.Normal(torch.from_numpy(greedy), scale)
-    expected = normal.log_prob(torch.from_numpy(decided["sample"])).numpy()
+    logits = seen["proprio"] @ policy.module.policy.detach().numpy().T / 0.5
+    chance = 1 / (1 + np.exp(-logits[:, None, :]))
+    expected = np.log(np.where(decided["action"] > 0, chance, 1 - chance))
     assert decided["log_prob"] == pytest.approx(expected, abs=1e-5)
-    scores = policy.evaluate({**seen, **decided})
-    assert scores.entropy.detach().numpy() == pytest.approx(normal.entropy().numpy(), abs=1e-5)
+    entropy = -chance * np.log(chance) - (1 - chance) * np.log(1 - chance)
+    scored = policy.evaluate({**seen, **decided}).entropy.detach().numpy()
+    assert scored == pytest.approx(np.broadcast_to(entropy, scored.shape), abs=1e-5)
 
 
-def test_actions_are_within_the_bounds() -> None:
-    policy = LatencyModel(chunk=4).build(SPEC, seed=0)
+def test_samples_are_as_frequent_as_their_probability() -> None:
+    policy = LatencyModel().build(SPEC, seed=0)
     with torch.no_grad():
-        policy.module.log_std.fill_(2.0)
-    decided = decide(policy, observations(SPEC, rows=8))
-    assert np.abs(decided["action"]).max() == 1
-    assert np.abs(decided["sample"]).max() > 1
+        policy.module.policy.fill_(1.0)
+    rows = 2000
+    seen = {"proprio": np.full((rows, 8), math.log(3.0) / 8, np.float32)}
+    assert (decide(policy, seen)["action"] > 0).mean() == pytest.approx(0.75, abs=0.02)
 
 
 def test_every_parameter_learns() -> None:
