@@ -9,7 +9,7 @@ from rlvla.core.clock import now
 from rlvla.core.gauge import Gauge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rlvla.core.trace import Tracer
 
@@ -17,10 +17,20 @@ if TYPE_CHECKING:
 class Metrics:
     """Collects what lanes, batcher and trainer report, and empties itself into rows."""
 
-    def __init__(self, shards: int, generators: int = 1, *, tracer: Tracer | None = None) -> None:
+    def __init__(
+        self,
+        shards: int,
+        generators: int = 1,
+        *,
+        used: Callable[[], Mapping[str, float]] = dict,
+        tracer: Tracer | None = None,
+    ) -> None:
         self.simulators = [Gauge(tracer) for _ in range(shards)]
         self.generators = [Gauge(tracer) for _ in range(generators)]
         self.trainer = Gauge(tracer)
+        self._used = used
+        self._used_before = used()
+        self._steps = 0
         self._since = now()
         self._episodes: list[tuple[bool, int, float]] = []
         self._staleness: Counter[int] = Counter()
@@ -29,6 +39,10 @@ class Metrics:
     def episode(self, *, success: bool, steps: int, reward: float) -> None:
         """Count a finished training episode."""
         self._episodes.append((success, steps, reward))
+
+    def step(self, actions: int) -> None:
+        """Count actions that a training lane executed."""
+        self._steps += actions
 
     def trained(self, version: int, versions: tuple[int, ...]) -> None:
         """Count the staleness of decisions that reach the trainer at `version`."""
@@ -42,13 +56,18 @@ class Metrics:
         """Return everything since the last row and start anew."""
         row = self._rates() | self._rollout() | self._asynchrony() | self._waits()
         self._episodes, self._batches = [], []
+        self._steps = 0
         self._staleness = Counter()
         self._since = now()
         return row
 
     def _rates(self) -> dict[str, float]:
         elapsed = max(now() - self._since, 1e-9)
-        return {"time/decisions_per_s": sum(self._batches) / elapsed, "time/seconds": elapsed}
+        return {
+            "time/decisions_per_s": sum(self._batches) / elapsed,
+            "time/steps_per_s": self._steps / elapsed,
+            "time/seconds": elapsed,
+        }
 
     def _rollout(self) -> dict[str, float]:
         count = len(self._episodes)
@@ -75,8 +94,15 @@ class Metrics:
             "simulator": _mean(self.simulators),
             "generator": _mean(self.generators),
             "trainer": self.trainer.watch.lap(),
+            **self._shared(),
         }
         return {f"wait/{name}": 1 - share for name, share in busy.items()}
+
+    def _shared(self) -> dict[str, float]:
+        """Return the busy share of each resource that is used in turns."""
+        elapsed = max(now() - self._since, 1e-9)
+        before, self._used_before = self._used_before, self._used()
+        return {name: (end - before[name]) / elapsed for name, end in self._used_before.items()}
 
 
 def _mean(gauges: Sequence[Gauge]) -> float:

@@ -64,6 +64,7 @@ class Pipeline:
         self._metrics = Metrics(
             sum(len(cell.shards) for cell in workers.cells),
             sum(len(cell.generators) for cell in workers.cells),
+            used=workers.used,
             tracer=self._record.tracer,
         )
         self._ledger = Ledger(progress.ledger)

@@ -40,9 +40,13 @@ class Placement:
 
     def turn(self, role: str) -> int | None:
         """Return the number of what a worker of this role uses in turns, if anything."""
-        shared = sorted({one.turns for one in self._all if one.turns is not None})
         turns = self.of(role).turns
-        return None if turns is None else shared.index(turns)
+        return None if turns is None else self.shared.index(turns)
+
+    @property
+    def shared(self) -> list[str]:
+        """The names of what is used in turns."""
+        return sorted({one.turns for one in self._all if one.turns is not None})
 
     @property
     def _all(self) -> tuple[Resources, ...]:

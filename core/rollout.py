@@ -97,6 +97,7 @@ class _Collector:
         self._slots.append(slot)
         self._bootstrap.append(-1)
         self._reward += outcome.reward
+        shared.metrics.step(outcome.steps)
         if outcome.done:
             self._finish(outcome)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from rlvla.core.placement import Placement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rlvla.core.interfaces import Algorithm, Model, Simulator
     from rlvla.core.types import Array, Outcome, Request, Segment, Start
@@ -121,6 +121,8 @@ class Workers:
 
     cells: Sequence[Cell]
     trainer: TrainerWorker
+    used: Callable[[], Mapping[str, float]] = dict
+    """Seconds that each resource which is used in turns was in use, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from rlvla.core.runtime.build import (
     build_trainer,
     layout_of,
 )
+from rlvla.core.runtime.turn import turns_bytes
 from rlvla.core.slots import Slots
 from rlvla.core.workers import Cell, Workers
 
@@ -41,7 +42,7 @@ class Inline:
         slots = Slots(layout, job.slots, bytearray(layout.row_bytes * job.slots))
         with (
             closing(SharedMemory(0, "weights")) as weights,
-            closing(SharedMemory(0, "turns")) as turns,
+            closing(SharedMemory(turns_bytes(len(job.placement.shared)), "turns")) as turns,
         ):
             memory = Memory(-1, weights.fd, turns.fd)
             trainer = InlineTrainer(build_trainer(job, slots, memory))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rlvla.core.memory import SharedMemory
@@ -19,12 +20,16 @@ from rlvla.core.runtime.supervision import (
     close,
     start,
 )
+from rlvla.core.runtime.turn import seconds_used, turns_bytes
 from rlvla.core.slots import Slots
 from rlvla.core.workers import Cell, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from rlvla.core.workers import Job
 
@@ -55,7 +60,10 @@ class Local:
         layout = layout_of(job)
         async with AsyncExitStack() as stack:
             rows = SharedMemory(layout.row_bytes * job.slots, "slots")
-            weights, turns = SharedMemory(0, "weights"), SharedMemory(0, "turns")
+            weights, turns = (
+                SharedMemory(0, "weights"),
+                SharedMemory(turns_bytes(len(job.placement.shared)), "turns"),
+            )
             for memory in (rows, weights, turns):
                 stack.callback(memory.close)
             crew = _Crew(self, job, Launch(rows.fd, weights.fd, turns.fd, logs))
@@ -65,7 +73,13 @@ class Local:
             workers: list[Worker] = [*shards, *generators, trainer]
             stack.push_async_callback(close, workers)
             await start(workers)
-            yield Workers([Cell(shards, generators, Slots(layout, job.slots, rows.map()))], trainer)
+            cell = Cell(shards, generators, Slots(layout, job.slots, rows.map()))
+            used = seconds_used(turns.map())
+            yield Workers([cell], trainer, partial(_named, job.placement.shared, used))
+
+
+def _named(names: Sequence[str], used: NDArray[np.float64]) -> dict[str, float]:
+    return dict(zip(names, used.tolist(), strict=False))
 
 
 class _Crew:

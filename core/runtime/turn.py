@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from rlvla.core.memory import map_shared
+
 if TYPE_CHECKING:
+    from mmap import mmap
     from types import TracebackType
+
+    from numpy.typing import NDArray
 
 WAITING, USING = 0, 1
 
@@ -20,17 +28,22 @@ class Turn:
 
     Who wants it holds the lock of the waiting room first. So a process that has just given it
     back queues behind one that waited, although it could lock again before that one wakes.
-    The locks are those of two bytes of a file, and end with their process.
+    The locks are those of two bytes of a file, and end with their process. The file itself holds,
+    for each resource, for how many seconds it was used so far.
     """
 
     def __init__(self, fd: int, number: int) -> None:
         self._fd = fd
         self._first = 2 * number
+        self._number = number
+        self._used = seconds_used(map_shared(fd))
+        self._since = 0.0
 
     def __enter__(self) -> None:
         self._lock(fcntl.LOCK_EX, WAITING)
         self._lock(fcntl.LOCK_EX, USING)
         self._lock(fcntl.LOCK_UN, WAITING)
+        self._since = time.monotonic()
 
     def __exit__(
         self,
@@ -38,7 +51,18 @@ class Turn:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._used[self._number] += time.monotonic() - self._since
         self._lock(fcntl.LOCK_UN, USING)
 
     def _lock(self, how: int, byte: int) -> None:
         fcntl.lockf(self._fd, how, 1, self._first + byte)
+
+
+def turns_bytes(resources: int) -> int:
+    """Return how large the file of so many resources is; it cannot be mapped if it is empty."""
+    return 8 * max(resources, 1)
+
+
+def seconds_used(memory: mmap) -> NDArray[np.float64]:
+    """Return for how long each resource was used, float64 [resources]; it goes on counting."""
+    return np.ndarray((len(memory) // 8,), np.float64, memory)

@@ -28,12 +28,14 @@ def test_a_row_tells_what_happened_since_the_last(virtually: Callable[..., objec
         metrics.episode(success=False, steps=20, reward=-0.5)
         metrics.trained(5, (4, 5, 3, 4))
         metrics.trained(5, (5,))
+        metrics.step(2)
         metrics.batch(2)
         metrics.batch(6)
         _equal(
             metrics.row(),
             {
                 "time/decisions_per_s": 2.0,
+                "time/steps_per_s": 0.5,
                 "time/seconds": 4.0,
                 "rollout/success": 0.5,
                 "rollout/episode_steps": 15.0,
@@ -52,6 +54,7 @@ def test_a_row_tells_what_happened_since_the_last(virtually: Callable[..., objec
             metrics.row(),
             {
                 "time/decisions_per_s": 0.0,
+                "time/steps_per_s": 0.0,
                 "time/seconds": 2.0,
                 "wait/simulator": 0.5,
                 "wait/generator": 1.0,

@@ -50,6 +50,24 @@ def test_it_is_within_three_percent_of_the_best_fixed_batch_and_wait(
     assert system.rate(Adaptive(), decisions=4000, warm=1000, seed=1) >= 0.97 * fixed_rate
 
 
+@pytest.mark.parametrize(
+    ("workers", "batched", "step"), [(8, False, 0.01), (4, True, 0.02)], ids=["serial", "batched"]
+)
+def test_lanes_that_are_back_at_once_are_served_together(
+    workers: int, step: float, *, batched: bool
+) -> None:
+    system = Closed(
+        lanes=16,
+        think=_log_normal(step, 0.1),
+        fixed=0.05,
+        each=0.009,
+        workers=workers,
+        batched=batched,
+    )
+    together = system.rate(Dynamic(max_batch=16, max_wait_ms=50), decisions=3000, warm=500)
+    assert system.rate(Adaptive(), decisions=3000, warm=500) >= 0.97 * together
+
+
 def test_a_slow_generator_and_quick_simulators_make_it_wait() -> None:
     system = Closed(lanes=16, think=_log_normal(0.01, 0.1), fixed=0.1, each=0.0005)
     greedy = system.rate(Greedy(), decisions=2000, warm=500)
