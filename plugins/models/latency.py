@@ -6,7 +6,6 @@ logistic function of the state, otherwise the action is the lower bound.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -32,6 +31,8 @@ class LatencyModel:
     """Time of the forward and backward pass of a micro-batch of n decisions."""
     burn: bool = False
     """Keep a core busy instead of sleeping."""
+    checkpoint: str | None = None
+    """Directory of a saved policy to begin with."""
 
     def __post_init__(self) -> None:
         if self.chunk < 1:
@@ -52,12 +53,7 @@ class LatencyModel:
         """Build the policy, whose waits are part of `act` and `evaluate`."""
         from rlvla.plugins.models.signs import SignPolicy
 
-        return SignPolicy(self, spec, seed=seed)
-
-    def wait(self, curve: Curve, samples: int, began: float) -> None:
-        """Let a call that began then, on `time.perf_counter`, take as long as it should."""
-        end = began + curve.seconds(samples)
-        if not self.burn:
-            time.sleep(max(end - time.perf_counter(), 0.0))
-        while time.perf_counter() < end:
-            pass
+        policy = SignPolicy(self, spec, seed=seed)
+        if self.checkpoint is not None:
+            policy.load(self.checkpoint)
+        return policy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ import torch
 from safetensors import torch as tensor_files
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
+
+from rlvla.plugins.waiting import lasting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,31 +67,28 @@ class SignPolicy:
         self, observations: Arrays, *, seeds: NDArray[np.uint64], temperature: NDArray[np.float32]
     ) -> dict[str, NDArray[np.generic]]:
         """Decide for each row, in the time that the model says; see `Policy.act`."""
-        began = time.perf_counter()
-        state = torch.from_numpy(observations["proprio"])
-        logits = self._logits(state, temperature)
-        noise = torch.from_numpy(self._noise(seeds, temperature))
-        upper = logits + noise > 0
-        decided = {
-            "action": np.where(upper.numpy(), self._high, self._low),
-            "upper": upper.numpy(),
-            "log_prob": _log_prob(logits, upper).numpy(),
-            "value": self.module.value(state).numpy(),
-            "temperature": temperature,
-        }
-        self._model.wait(self._model.generator, len(seeds), began)
-        return decided
+        with lasting(self._model.generator.seconds(len(seeds)), burn=self._model.burn):
+            state = torch.from_numpy(observations["proprio"])
+            logits = self._logits(state, temperature)
+            noise = torch.from_numpy(self._noise(seeds, temperature))
+            upper = logits + noise > 0
+            return {
+                "action": np.where(upper.numpy(), self._high, self._low),
+                "upper": upper.numpy(),
+                "log_prob": _log_prob(logits, upper).numpy(),
+                "value": self.module.value(state).numpy(),
+                "temperature": temperature,
+            }
 
     def evaluate(self, batch: Arrays) -> Scores:
         """Score decisions, in the time of forward and backward; see `Policy.evaluate`."""
-        began = time.perf_counter()
-        state = torch.from_numpy(batch["proprio"])
-        logits = self._logits(state, batch["temperature"])
-        log_prob = _log_prob(logits, torch.from_numpy(batch["upper"]))
-        entropy = softplus(logits) - logits * torch.sigmoid(logits)
-        scores = Scores(log_prob, entropy, self.module.value(state))
-        self._model.wait(self._model.trainer, len(state), began)
-        return scores
+        rows = len(batch["proprio"])
+        with lasting(self._model.trainer.seconds(rows), burn=self._model.burn):
+            state = torch.from_numpy(batch["proprio"])
+            logits = self._logits(state, batch["temperature"])
+            log_prob = _log_prob(logits, torch.from_numpy(batch["upper"]))
+            entropy = softplus(logits) - logits * torch.sigmoid(logits)
+            return Scores(log_prob, entropy, self.module.value(state))
 
     def value(self, observations: Arrays) -> Tensor:
         """Estimate the return; see `Policy.value`."""

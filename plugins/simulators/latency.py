@@ -1,165 +1,196 @@
 """A simulator that only takes time: to measure schedulers with real processes on any machine.
 
-The task is to tell the sign of the one number that is shown; each right action earns a reward.
+The task is to tell the sign of a number that is shown throughout an episode.
 """
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from random import Random
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rlvla.core.latency import Curve, Latency
 from rlvla.core.types import Observation, SimulatorSpec, StepResult
+from rlvla.plugins.waiting import lasting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from rlvla.core.types import Array, Start
 
-    from rlvla.core.types import Start
-
-IMAGES = 16
-"""How many different images there are; a lane shows one after the other."""
+INSTRUCTION = "tell the sign"
+VIEWS = 64
+"""Different observations; an episode shows them in turn."""
+ENOUGH = 0.75
+"""Share of right actions from which on an episode is a success."""
 
 
 @dataclass
-class Lane:
-    """Where a lane is in its episode."""
+class Episode:
+    """The state of a lane."""
 
-    identity: int = -1
-    """Ordinal of the lane's first start: no other lane of the run has it."""
-    dice: random.Random = field(default_factory=random.Random)
-    steps: int = 0
-    shown: float = 0.0
+    goal: float
+    """In [-1, 1]: the number whose sign the first action dimension should have."""
+    random: Random
+    """Of the times that its calls take."""
+    steps: int
+    """Actions so far, and the number of what is shown first."""
+    left: int
+    """Actions until the time limit."""
+    right: int = 0
+    """Right actions so far."""
 
 
 @dataclass(kw_only=True)
 class LatencySimulator:
-    """Waits as its latency models say; a worker steps its lanes one after the other."""
+    """Waits as long as a simulator takes, and shows images of its size; a `BatchSimulator`.
+
+    An action whose first number has the sign of the first proprioceptive one pays
+    `1 / max_steps`; a return of at least 0.75 is a success. Episodes last `max_steps` actions.
+    Times are drawn from the start of the episode: equal starts take equal times. A lane's part of
+    `spread` is drawn from the first start that it is given: its number is one of its worker only.
+    """
 
     lanes: int = 16
-    """Lanes that train."""
-    size: int = 0
-    """Height and width of the one camera's images; 0: no camera."""
+    """Lanes of the run."""
+    cameras: int = 0
+    """Cameras, with images of noise that change from action to action."""
+    size: int = 64
+    """Width and height of the images in pixels."""
     proprio: int = 1
-    """Length of the state; its first number is what the task is about."""
+    """Length of the proprioception, of which the first number is to be told."""
     action_dim: int = 1
-    """Length of an action."""
+    """Dimensions of an action, each in [-1, 1]."""
     max_steps: int = 100
     """Actions of an episode."""
-    step_latency: Latency = field(default_factory=lambda: Latency(mean_ms=20.0, cv=0.5))
-    """Time of a chunk of actions in one lane."""
-    reset_latency: Latency = field(default_factory=lambda: Latency(mean_ms=20.0))
-    """Time to begin an episode in one lane."""
+    step_latency: Latency = field(default_factory=Latency)
+    """Time of a chunk of actions in one lane; the lanes of a worker take it one after the other."""
+    reset_latency: Latency = field(default_factory=Latency)
+    """Time of the beginning of an episode in one lane."""
     batch_latency: Curve | None = None
-    """Time of a chunk, or of beginnings, in n lanes at once: the lanes of a worker go together."""
+    """Time of a chunk in so many lanes at once, instead of `step_latency`. The lanes of a worker
+    then go together, and begin episodes together in the longest `reset_latency` of them."""
     burn: bool = False
     """Keep a core busy instead of sleeping."""
-    _lanes: list[Lane] = field(default_factory=list[Lane], init=False, repr=False)
-    _images: list[Any] = field(default_factory=list[Any], init=False, repr=False)
+    seed: int = 0
+    """Of the images, goals and times."""
 
     def __post_init__(self) -> None:
-        for name in ("lanes", "proprio", "action_dim", "max_steps"):
+        for name in ("lanes", "size", "proprio", "action_dim", "max_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.size < 0:
-            raise ValueError(f"size must be at least 0, got {self.size}")
+        for name in ("cameras", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        self._episodes: dict[int, Episode] = {}
+        self._paces: dict[int, int] = {}
+        self._shown: Shown | None = None
 
     @property
-    def tasks(self) -> tuple[str, ...]:
-        """The one task."""
+    def tasks(self) -> Sequence[str]:
+        """The only one."""
         return ("sign",)
 
     @property
     def spec(self) -> SimulatorSpec:
-        """Actions between -1 and 1, at 10 Hz."""
+        """What is shown and taken."""
+        names = [f"camera{number}" for number in range(self.cameras)]
         return SimulatorSpec(
-            cameras={"camera": (self.size, self.size)} if self.size else {},
+            cameras=dict.fromkeys(names, (self.size, self.size)),
             proprio=self.proprio,
             action_low=(-1.0,) * self.action_dim,
             action_high=(1.0,) * self.action_dim,
             max_steps=self.max_steps,
-            control_hz=10.0,
+            control_hz=20.0,
             batched=self.batch_latency is not None,
         )
 
     def start(self, lanes: int) -> None:
-        """Draw the images."""
-        self._lanes = [Lane() for _ in range(lanes)]
-        noise = np.random.default_rng(0)
-        shape = (IMAGES if self.size else 0, self.size, self.size, 3)
-        self._images = [*noise.integers(0, 256, shape, np.uint8)]
+        """Draw what is shown."""
+        del lanes
+        self._shown = Shown(self)
 
     def reset(self, lane: int, start: Start) -> Observation:
-        """Begin an episode; see `Simulator.reset`."""
-        observation = self._begin(self._lanes[lane], start)
-        self._wait(self.reset_latency.draw(self._lanes[lane].dice, self._lanes[lane].identity))
-        return observation
+        """Begin an episode, in its time."""
+        with lasting(self._begin(lane, start), burn=self.burn):
+            return self._observe(lane)
 
-    def step(self, lane: int, actions: NDArray[np.float32]) -> StepResult:
-        """Execute a chunk of actions; see `Simulator.step`."""
-        self._wait(self.step_latency.draw(self._lanes[lane].dice, self._lanes[lane].identity))
-        return self._execute(self._lanes[lane], actions)
+    def step(self, lane: int, actions: Array) -> StepResult:
+        """Execute a chunk of actions, float32 [C, action_dim], in its time."""
+        seconds = self.step_latency.draw(self._episodes[lane].random, self._paces[lane])
+        with lasting(seconds, burn=self.burn):
+            return self._move(lane, actions)
 
     def reset_batch(self, lanes: Sequence[int], starts: Sequence[Start]) -> Sequence[Observation]:
-        """Begin episodes at once; see `BatchSimulator.reset_batch`."""
-        self._wait_for_all(len(lanes))
-        pairs = zip(lanes, starts, strict=True)
-        return [self._begin(self._lanes[lane], start) for lane, start in pairs]
+        """Begin an episode in each of these lanes, in the time of the slowest."""
+        seconds = max(self._begin(lane, start) for lane, start in zip(lanes, starts, strict=True))
+        with lasting(seconds, burn=self.burn):
+            return [self._observe(lane) for lane in lanes]
 
-    def step_batch(
-        self, lanes: Sequence[int], actions: NDArray[np.float32]
-    ) -> Sequence[StepResult]:
-        """Execute chunks at once; see `BatchSimulator.step_batch`."""
-        self._wait_for_all(len(lanes))
-        pairs = zip(lanes, actions, strict=True)
-        return [self._execute(self._lanes[lane], chunk) for lane, chunk in pairs]
+    def step_batch(self, lanes: Sequence[int], actions: Array) -> Sequence[StepResult]:
+        """Execute a chunk in each of these lanes, float32 [N, C, action_dim], in their time."""
+        if self.batch_latency is None:
+            raise RuntimeError("latency steps lanes at once only with the option batch_latency")
+        with lasting(self.batch_latency.seconds(len(lanes)), burn=self.burn):
+            return [self._move(*one) for one in zip(lanes, actions, strict=True)]
 
     def close(self) -> None:
-        """Forget the lanes."""
-        self._lanes.clear()
+        """Forget all episodes."""
+        self._episodes.clear()
+        self._paces.clear()
+        self._shown = None
 
-    def _wait_for_all(self, lanes: int) -> None:
-        if self.batch_latency is not None:
-            self._wait(self.batch_latency.seconds(lanes))
+    def _begin(self, lane: int, start: Start) -> float:
+        """Set the lane to its start; return how long that takes, in seconds."""
+        random = Random(f"{self.seed} {start}")
+        goal, steps = random.uniform(-1, 1), random.randrange(VIEWS)
+        self._episodes[lane] = Episode(goal, random, steps, self.max_steps)
+        return self.reset_latency.draw(random, self._paces.setdefault(lane, start.index))
 
-    def _wait(self, seconds: float) -> None:
-        if not self.burn:
-            time.sleep(seconds)
-            return
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            pass
-
-    def _begin(self, lane: Lane, start: Start) -> Observation:
-        if lane.identity < 0:
-            lane.identity = start.index
-        lane.dice = random.Random(f"{start.split}/{start.seed}/{start.index}")
-        lane.steps = 0
-        return self._observe(lane)
-
-    def _execute(self, lane: Lane, actions: NDArray[np.float32]) -> StepResult:
-        left = self.max_steps - lane.steps
-        number = np.arange(1, len(actions) + 1)
-        valid = number <= left
-        right = (actions[:, 0] * lane.shown > 0) & valid
-        lane.steps += int(valid.sum())
+    def _move(self, lane: int, actions: Array) -> StepResult:
+        episode, chunk = self._episodes[lane], len(actions)
+        executed = min(chunk, episode.left)
+        valid = np.arange(chunk) < executed
+        right = (actions[:, 0] * episode.goal > 0) & valid
+        episode.steps += executed
+        episode.left -= executed
+        episode.right += int(right.sum())
+        truncated = np.zeros(chunk, np.bool_)
+        truncated[executed - 1] = not episode.left
         return StepResult(
             self._observe(lane),
-            reward=right.astype(np.float32),
-            terminated=np.zeros(len(actions), np.bool_),
-            truncated=number == left,
+            reward=right.astype(np.float32) / np.float32(self.max_steps),
+            terminated=np.zeros(chunk, np.bool_),
+            truncated=truncated,
             valid=valid,
-            success=bool(right.any()),
+            success=not episode.left and episode.right >= ENOUGH * self.max_steps,
         )
 
-    def _observe(self, lane: Lane) -> Observation:
-        lane.shown = lane.dice.uniform(-1.0, 1.0)
-        proprio = np.zeros(self.proprio, np.float32)
-        proprio[0] = lane.shown
-        images = {"camera": self._images[lane.steps % IMAGES]} if self.size else {}
-        return Observation(images, proprio, "tell the sign")
+    def _observe(self, lane: int) -> Observation:
+        if self._shown is None:
+            raise RuntimeError("latency is not started; call start(lanes) first")
+        episode = self._episodes[lane]
+        return self._shown.at(episode.steps, episode.goal)
+
+
+class Shown:
+    """Observations drawn beforehand: to show one costs next to nothing."""
+
+    def __init__(self, options: LatencySimulator) -> None:
+        random = np.random.default_rng(options.seed)
+        self._images = {
+            name: random.integers(0, 256, (VIEWS, *size, 3), np.uint8)
+            for name, size in options.spec.cameras.items()
+        }
+        self._proprio = random.uniform(-1, 1, (VIEWS, options.proprio)).astype(np.float32)
+
+    def at(self, step: int, goal: float) -> Observation:
+        """Return what is shown after so many actions."""
+        view = step % VIEWS
+        proprio = self._proprio[view].copy()
+        proprio[0] = goal
+        return Observation(
+            {name: one[view] for name, one in self._images.items()}, proprio, INSTRUCTION
+        )
