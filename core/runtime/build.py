@@ -88,7 +88,8 @@ def job_to_plain(job: Job) -> dict[str, Any]:
 def job_from_plain(plain: Mapping[str, Any]) -> Job:
     """Rebuild what `job_to_plain` returned."""
     built: dict[str, Any] = {name: construct(plain[name]) for name in COMPONENTS}
-    return Job(**{**plain, **built, "placement": build(Placement, plain["placement"])})
+    built["placement"] = build(Placement, plain["placement"])
+    return Job(**{**plain, **built})
 
 
 def _turn(job: Job, role: str, memory: Memory) -> AbstractContextManager[None]:

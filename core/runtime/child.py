@@ -15,7 +15,7 @@ import traceback
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from rlvla.core.errors import LaneLostError, RlvlaError
 from rlvla.core.memory import map_shared
@@ -72,8 +72,8 @@ class Answers:
     def give(self, number: int, function: Callable[[], Any]) -> None:
         """Answer a call with what `function` returns or raises, now or when it is known."""
         kind, result = _answer(function)
-        if isinstance(result, Future):
-            result.add_done_callback(lambda done: self._give_at_once(number, done))
+        if _is_later(result):
+            result.add_done_callback(partial(self._give_at_once, number))
             return
         with self._turn:
             self._ready.append([number, kind, result])
@@ -94,6 +94,10 @@ class Answers:
         self._sent = time.monotonic()
         if ready:
             wire.send(self._connection, ready)
+
+
+def _is_later(result: object) -> TypeGuard[Future[Any]]:
+    return isinstance(result, Future)
 
 
 def _answer(function: Callable[[], Any]) -> tuple[str, Any]:

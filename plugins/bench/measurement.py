@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,6 @@ def _busy(manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> dict[str, fl
 
 def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
     """Return the mean over time."""
-    seconds = sum(row["time/seconds"] for row in rows)
-    total: float = sum(row.get(name, 0.0) * row["time/seconds"] for row in rows)
-    return total / seconds
+    weights: list[float] = [row["time/seconds"] for row in rows]
+    values: list[float] = [row.get(name, 0.0) for row in rows]
+    return fmean(values, weights)

@@ -107,7 +107,9 @@ class GaussianPolicy:
     def evaluate(self, batch: Arrays) -> Scores:
         """Score recorded decisions under the present weights."""
         mean, value = self.module(batch)
-        log_std = self.module.log_std + torch.from_numpy(_log_positive(batch["temperature"]))[:, None]
+        log_std = (
+            self.module.log_std + torch.from_numpy(_log_positive(batch["temperature"]))[:, None]
+        )
         distance = (torch.from_numpy(batch["sample"])[:, 0] - mean) * (-log_std).exp()
         log_prob = -0.5 * distance.square() - log_std - LOG_ROOT_TWO_PI
         entropy = log_std + (0.5 + LOG_ROOT_TWO_PI)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from rlvla.core.interfaces import Algorithm, BatchingRule
     from rlvla.core.types import Queue, Request, Segment, Start
+    from rlvla.core.workers import Beginning, Move
 
 
 @pytest.fixture(scope="session")
@@ -104,6 +105,12 @@ class PacedShard:
         self._show(lane, into)
         draw = self.random.random() / max(self.end, 1e-9)
         return Outcome(1.0, 2, terminated=draw < 0.5, truncated=0.5 <= draw < 1, success=draw < 0.5)
+
+    async def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
+        raise NotImplementedError(beginnings)
+
+    async def step_batch(self, moves: Sequence[Move]) -> Sequence[Outcome]:
+        raise NotImplementedError(moves)
 
     def _show(self, lane: int, into: int) -> None:
         self._seen[lane] = self._seen.get(lane, -1) + 1

@@ -157,6 +157,6 @@ def test_supervised_training_samples_demonstrations_and_learns_them() -> None:
     with pytest.raises(TrainingError, match="there are no demonstrations to learn from"):
         bench.trainer.step()
     bench.trainer.store(bench.demonstrations(6))
-    losses = [bench.trainer.step()["imitation_loss"] for version in range(1, 21)]
+    losses = [bench.trainer.step()["imitation_loss"] for _ in range(20)]
     assert losses[0] == pytest.approx(np.log(5), abs=0.2)
     assert losses[-1] < 0.3
