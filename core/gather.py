@@ -80,7 +80,7 @@ class Gather:
         self._look_soon()
 
     async def _go_on(self, resets: Asked, steps: Asked) -> None:
-        with self._gauge.busy("step_batch", self.lanes[0], size=len(steps) + len(resets)):
+        with self._gauge.busy("step_batch", self._gauge.number, size=len(steps) + len(resets)):
             await _answer(steps, self._shard.step_batch)
             await _answer(resets, self._reset_batch)
 

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 class Gauge:
     """A stopwatch whose readings may also become spans of a trace."""
 
-    def __init__(self, tracer: Tracer | None = None) -> None:
+    def __init__(self, tracer: Tracer | None = None, number: int = 0) -> None:
         self.watch = Stopwatch()
         self.tracer = tracer
+        self.number = number
+        """Of the worker among its kind."""
 
     @contextmanager
     def busy(self, kind: str, track: int, **numbers: int) -> Generator[None]:

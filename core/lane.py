@@ -68,12 +68,16 @@ class Lane:
             for meeting in self._meetings:
                 meeting.leave(self.number)
 
+    def admitted(self, since: float) -> None:
+        """Trace that it has waited for admission since then."""
+        self._gauge.span("admit", self.number, since)
+
     async def begin(self, start: Start, *, seed: int, episode: int) -> None:
         """Begin an episode; `seed` and `episode` decide its sampling noise."""
         self.slot = self.free.take()
         self.steps = self._decisions = 0
         self._noise = (seed, episode)
-        with self._gauge.busy("reset", self.number):
+        with self._gauge.busy("reset", self.number, worker=self._gauge.number):
             await self._shard.reset(self.number, start, into=self.slot)
 
     async def decide(self, temperature: float) -> int:
@@ -90,7 +94,7 @@ class Lane:
         into = self.free.take()
         execute = self._shard.demonstrate if expert else self._shard.step
         try:
-            with self._gauge.busy("step", self.number):
+            with self._gauge.busy("step", self.number, worker=self._gauge.number):
                 outcome = await execute(self.number, self.slot, into=into)
         except BaseException:
             self.free.release([into])

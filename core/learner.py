@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rlvla.core.clock import now
+from rlvla.core.trace import ages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ class Learner:
         """Train on one batch and publish the next version; return the trainer's metrics."""
         began = now()
         decisions = 0 if self.phase.algorithm.demonstrations else await self._fill()
-        with self.metrics.trainer.busy("update", 0):
+        with self.metrics.trainer.busy("update", 0, decisions=decisions):
             metrics = await self.trainer.step()
         self.ledger.train(decisions)
         self._count(decisions, now() - began)
@@ -67,7 +68,10 @@ class Learner:
         """Take segments; whatever admission promised, none that is too old gets further."""
         version = self.progress.version
         fresh: list[Segment] = []
-        for segment in await self.streamer.take(version=version, room=room):
+        began = now()
+        taken = await self.streamer.take(version=version, room=room)
+        self.metrics.trainer.span("starve", 0, began)
+        for segment in taken:
             if version - min(segment.versions) <= self.asynchrony.max_staleness:
                 fresh.append(segment)
                 continue
@@ -77,7 +81,8 @@ class Learner:
         return fresh
 
     async def _accumulate(self, segments: list[Segment]) -> None:
-        with self.metrics.trainer.busy("accumulate", 0):
+        versions = [made for segment in segments for made in segment.versions]
+        with self.metrics.trainer.busy("accumulate", 0, **ages(self.progress.version, versions)):
             await self.trainer.accumulate(segments)
         for segment in segments:
             self.metrics.trained(self.progress.version, segment.versions)

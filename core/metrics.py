@@ -25,7 +25,7 @@ class Metrics:
         used: Callable[[], Mapping[str, float]] = dict,
         tracer: Tracer | None = None,
     ) -> None:
-        self.simulators = [Gauge(tracer) for _ in range(shards)]
+        self.simulators = [Gauge(tracer, number) for number in range(shards)]
         self.generators = [Gauge(tracer) for _ in range(generators)]
         self.trainer = Gauge(tracer)
         self._used = used
@@ -102,6 +102,9 @@ class Metrics:
         """Return the busy share of each resource that is used in turns."""
         elapsed = max(now() - self._since, 1e-9)
         before, self._used_before = self._used_before, self._used()
+        for device, (name, end) in enumerate(self._used_before.items()):
+            micros = round(1e6 * (end - before[name]))
+            self.trainer.span("share", device, self._since, micros=micros)
         return {name: (end - before[name]) / elapsed for name, end in self._used_before.items()}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rlvla.core.clock import now
 from rlvla.core.errors import ClosedError, LaneLostError
 from rlvla.core.lane import be_patient
 from rlvla.core.types import Segment
@@ -39,7 +40,9 @@ class Rollout:
         collector = _Collector(self, lane)
         while True:
             try:
+                since = now()
                 await self.admission.enter(self.length)
+                lane.admitted(since)
                 await collector.segment()
                 losses = 0
             except ClosedError:
