@@ -30,6 +30,7 @@ placement: {}
 runtime: {type: local}
 eval: {}
 checkpoint: {}
+trace: false
 log: [{type: console}, {type: jsonl}, {type: tensorboard}]
 output_dir: runs/${name}
 """
@@ -172,6 +173,7 @@ def grammar(components: Components, plugins: Mapping[str, Exception | None]) -> 
         "runtime": component(components.runtimes),
         "eval": Single(Evaluating),
         "checkpoint": Single(Checkpointing),
+        "trace": Single(bool),
         "log": Each(component(components.loggers)),
         "output_dir": Single(Path),
     }

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from rlvla.core import history
+from rlvla.core import chrome, history
 from rlvla.core.checkpoint import Checkpoints
 from rlvla.core.errors import TrainingError
 from rlvla.core.progress import Progress
 from rlvla.core.run_dir import record_evaluation
+from rlvla.core.trace import Tracer
 from rlvla.core.video import write_video
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from rlvla.core.evaluation import Evaluation
     from rlvla.core.plugins import Plugins
     from rlvla.core.settings import Manifest
-    from rlvla.core.trace import Tracer
     from rlvla.core.workers import TrainerWorker
 
 MANIFEST = "manifest.resolved.yaml"
@@ -34,7 +34,7 @@ class Record:
         self._run_dir = run_dir
         self._manifest = manifest
         self._plugins = plugins
-        self.tracer: Tracer | None = None
+        self.tracer = Tracer() if manifest.trace else None
         self._lost_rows = 0
         self._measured: dict[str, float] = {}
 
@@ -104,6 +104,8 @@ class Record:
             raise TrainingError(f"no checkpoint could be written: {error}") from error
 
     def close(self) -> None:
-        """End the logs."""
+        """End the logs and write the trace, if there is one."""
+        if self.tracer is not None:
+            chrome.save(self.tracer.spans(), self._run_dir)
         for logger in self._manifest.loggers:
             logger.close()

@@ -131,6 +131,8 @@ class Manifest:
     runtime: Runtime
     evaluating: Evaluating
     checkpointing: Checkpointing
+    trace: bool
+    """Record where the time goes, for `rlvla trace`."""
     loggers: tuple[Logger, ...]
     output_dir: Path
     plain: Mapping[str, Any] = field(repr=False)

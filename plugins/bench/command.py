@@ -15,11 +15,9 @@ from rich.table import Table
 from rlvla.commands.options import ManifestArgument, Overrides
 from rlvla.core.errors import ManifestError
 from rlvla.core.plot import Bar, bar_plot
-from rlvla.core.run import StoppedError
 from rlvla.core.settings import Budget
 from rlvla.core.suggest import suggest
 from rlvla.plugins.bench.comparison import Line, Spread, compare, to_json
-from rlvla.plugins.bench.measurement import Measurement, measure
 from rlvla.plugins.bench.schedules import SCHEDULES
 
 if TYPE_CHECKING:
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from rlvla.commands.surroundings import Surroundings
     from rlvla.core.plugins import Plugins
     from rlvla.core.settings import Manifest
+    from rlvla.plugins.bench.measurement import Measurement
 
 Repeats = Annotated[int, typer.Option(min=1, help="Times that every schedule runs, in turn.")]
 Updates = Annotated[int, typer.Option(min=1, help="Training batches that count, in each run.")]
@@ -87,6 +86,9 @@ def bench(
 
 
 def _measured(manifest: Manifest, plugins: Plugins, schedule: str, warmup: int) -> Measurement:
+    from rlvla.core.run import StoppedError
+    from rlvla.plugins.bench.measurement import measure
+
     try:
         return measure(manifest, plugins, schedule=schedule, warmup=warmup)
     except StoppedError:  # there is nothing to resume

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields
-from typing import Any, Protocol, cast
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pytest
 
@@ -10,6 +12,9 @@ from rlvla.core import interfaces
 from rlvla.core.plugins import Plugins
 from rlvla.core.registry import Components
 from rlvla.plugins import BUILTIN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CONTRACTS: dict[str, type] = {
     name: one
@@ -37,6 +42,16 @@ def _builtin() -> Components:
 COMPONENTS = [(registry.kind, name) for registry in _builtin() for name in registry]
 
 
+REQUIRED: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        "auto": {"latencies": Path("latencies.yaml"), "cores": 4},
+        "gymnasium": {"env": "Pendulum-v1"},
+        "tables": {"lanes": [[2]]},
+    }
+)
+"""Options that some components cannot do without."""
+
+
 def test_every_kind_of_component_has_a_contract() -> None:
     assert {registry.kind.capitalize() for registry in Components()} <= CONTRACTS.keys()
 
@@ -51,7 +66,7 @@ def test_every_method_of_a_contract_says_what_it_promises(contract: str) -> None
 def test_a_built_in_component_has_all_that_its_contract_names(kind: str, name: str) -> None:
     contract = CONTRACTS[kind.capitalize()]
     registry = next(one for one in _builtin() if one.kind == kind)
-    made = cast("Any", registry[name]())
+    made = cast("Any", registry[name](**REQUIRED.get(name, {})))
     options = {one.name for one in fields(made)}
     assert {
         one for one in _members(contract) if one not in options and not hasattr(made, one)
