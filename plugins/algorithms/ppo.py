@@ -52,11 +52,13 @@ class PPO:
     weight_decay: float = 0.0
     """AdamW's decoupled weight decay."""
     batch_size: int = 256
-    """Decisions per optimizer step."""
+    """Decisions per version of the weights."""
     micro_batch_size: int = 32
-    """Decisions per forward and backward pass; divides `batch_size`."""
+    """Decisions per forward and backward pass; divides `batch_size / minibatches`."""
     epochs: int = 1
-    """Passes over each batch, with one optimizer step each."""
+    """Passes over each batch."""
+    minibatches: int = 1
+    """Optimizer steps per pass, each on an equal part of the batch."""
     gamma: float = 0.99
     """Discount per decision (`advantage_level: chunk`) or per action."""
     gae_lambda: float = 0.95
@@ -89,7 +91,7 @@ class PPO:
     """First batches, in which only the critic's loss acts."""
 
     def __post_init__(self) -> None:
-        require_whole_batches(self.batch_size, self.micro_batch_size)
+        require_whole_batches(self.batch_size, self.micro_batch_size, self.minibatches)
         require(self, "epochs dual_clip", low=1)
         require(self, "gamma gae_lambda clip_low", low=0, high=1)
         require(self, "lr value_lr weight_decay value_coef entropy_coef critic_warmup", low=0)
