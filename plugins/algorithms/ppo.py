@@ -149,46 +149,53 @@ class PPO:
         self, policy: Policy, batch: Arrays, statistics: Mapping[str, tuple[float, float]]
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the loss of each decision [B] and metrics; `statistics["updates"]` counts."""
+        import torch
+
         scores = policy.evaluate(batch)
         names = ("valid", "log_prob", "value", "advantage", "return")
-        given = {name: scores.log_prob.new_tensor(batch[name]) for name in names}
-        valid = given["valid"].bool()
+        given = {name: torch.from_numpy(batch[name]).to(scores.log_prob.device) for name in names}
+        valid = None if batch["valid"].all() else given["valid"]
         advantage, log_ratio = given["advantage"], scores.log_prob - given["log_prob"]
         if self.normalise_advantage:
             centre, deviation = statistics["advantage"]
             advantage = (advantage - centre) / (deviation + 1e-5)
         metrics = self._surrogate(log_ratio, advantage, valid)
         value_loss = self._value_loss(scores.value, given["value"], given["return"], valid)
-        entropy = mean(scores.entropy, valid[:, :, None])
+        entropy = mean(scores.entropy, valid)
         total = self.value_coef * value_loss
         if statistics["updates"][0] >= self.critic_warmup:
             total = total + metrics["policy_loss"] - self.entropy_coef * entropy
         metrics |= {"value_loss": value_loss, "entropy": entropy}
         return total, {name: metric.detach() for name, metric in metrics.items()}
 
-    def _surrogate(self, log_ratio: Tensor, advantage: Tensor, valid: Tensor) -> dict[str, Tensor]:
+    def _surrogate(
+        self, log_ratio: Tensor, advantage: Tensor, valid: Tensor | None
+    ) -> dict[str, Tensor]:
         advantage = blank(advantage, executed(valid, entries=advantage.shape[1]))[:, :, None]
-        log_ratio = blank(log_ratio, valid[:, :, None])
+        log_ratio = blank(log_ratio, valid)
         if self.ratio_level != "token":
             log_ratio = log_ratio.sum(2, keepdim=True)
         if self.ratio_level == "chunk":
             log_ratio = log_ratio.sum(1, keepdim=True)
-        mask = executed(valid, entries=log_ratio.shape[1])[:, :, None]
+        mask = executed(valid, entries=log_ratio.shape[1])
         log_ratio = log_ratio.clamp(-20, 20)
         ratio = log_ratio.exp()
         clipped = ratio.clamp(1 - self.clip_low, 1 + self.clip_high)
         loss = (-advantage * ratio).maximum(-advantage * clipped)
         if self.dual_clip is not None:
             loss = loss.minimum(self.dual_clip * advantage.abs())
+        ratio, log_ratio = ratio.detach(), log_ratio.detach()
         entries = {
             "policy_loss": loss,
             "ratio": ratio,
             "approx_kl": ratio - 1 - log_ratio,
-            "clip_fraction": (clipped != ratio).to(ratio.dtype),
+            "clip_fraction": (clipped.detach() != ratio).to(ratio.dtype),
         }
         return {name: mean(entry, mask) for name, entry in entries.items()}
 
-    def _value_loss(self, value: Tensor, recorded: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    def _value_loss(
+        self, value: Tensor, recorded: Tensor, target: Tensor, valid: Tensor | None
+    ) -> Tensor:
         mask = executed(valid, entries=value.shape[1])
         value, recorded, target = (blank(entry, mask) for entry in (value, recorded, target))
         loss = self._huber(target - value)
