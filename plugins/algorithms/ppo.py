@@ -124,13 +124,14 @@ class PPO:
 
     def parameter_groups(self, policy: nn.Module) -> list[dict[str, object]]:
         """Return the trainable parameters, those of the critic with their own learning rate."""
-        named = [(name, one) for name, one in policy.named_parameters() if one.requires_grad]
-        critic = [one for name, one in named if name.startswith("value_head.")]
-        actor = [one for name, one in named if not name.startswith("value_head.")]
+        groups: dict[float, list[nn.Parameter]] = {}
+        for name, one in policy.named_parameters():
+            if one.requires_grad:
+                rate = self.value_lr if name.startswith("value_head.") else self.lr
+                groups.setdefault(rate, []).append(one)
         return [
-            {"params": parameters, "lr": lr, "weight_decay": self.weight_decay}
-            for parameters, lr in ((actor, self.lr), (critic, self.value_lr))
-            if parameters
+            {"params": parameters, "lr": rate, "weight_decay": self.weight_decay}
+            for rate, parameters in groups.items()
         ]
 
     def lr_scale(self, update: int) -> float:
