@@ -171,16 +171,18 @@ class Model(Protocol):
 class Algorithm(Protocol):
     """An objective: how decisions become a loss. The core's trainer does the rest.
 
-    Each decision of a batch weighs `1 / batch_size` in the gradient, whatever the arrival
-    order and the micro-batch it fell into.
+    Each decision weighs `minibatches / batch_size` in the gradient of the step that it is a part
+    of, whatever the arrival order and the micro-batch it fell into.
     """
 
     batch_size: int
-    """Decisions per optimizer step."""
+    """Decisions per version of the weights."""
     micro_batch_size: int
-    """Decisions per forward and backward pass; divides `batch_size`."""
+    """Decisions per forward and backward pass; divides `batch_size / minibatches`."""
     epochs: int
-    """Passes over each batch, with one optimizer step each."""
+    """Passes over each batch."""
+    minibatches: int
+    """Optimizer steps per pass, each on an equal part of the batch; divides `batch_size`."""
     max_grad_norm: float
     """The gradient is scaled down to this norm."""
     temperature: float

@@ -34,9 +34,10 @@ _FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
 class Trainer:
     """Turns segments into versions of the weights.
 
-    The gradient of a batch is the sum over its decisions of `loss / batch_size`: a global
-    denominator, so neither micro-batch size nor order of arrival changes it. With several
-    `epochs` the first pass happens as segments arrive, the others over the whole batch.
+    The gradient of an optimizer step is the sum over its decisions of `loss / their number`: a
+    global denominator, so micro-batch size does not change it, nor does the order of arrival while
+    a pass is one step. With several `epochs` the first pass happens as segments arrive, the
+    others over the whole batch.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(
             algorithm.parameter_groups(policy.module), betas=BETAS, fused=True
         )
+        self._minibatch = algorithm.batch_size // algorithm.minibatches
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._statistics = {name: Statistics() for name in algorithm.normalised}
         self._demonstrations = Batch()
@@ -87,10 +89,8 @@ class Trainer:
             if not one.known:
                 one.finish()
         self._backward_until(len(self._batch))
-        self._descend()
         for epoch in range(1, self._algorithm.epochs):
             self._backward_again(epoch)
-            self._descend()
         for one in self._statistics.values():
             one.finish()
         self.updates += 1
@@ -175,7 +175,6 @@ class Trainer:
             if self._backwarded >= end:
                 return
             self._backward(batch)
-            self._backwarded += len(next(iter(batch.values())))
 
     def _backward_again(self, epoch: int) -> None:
         random = np.random.default_rng((self._seed, self.updates, epoch))
@@ -190,9 +189,12 @@ class Trainer:
             loss, metrics = self._algorithm.loss(self._policy, batch, statistics)
             if not torch.isfinite(loss).all():  # a clipped ratio of NaN has a gradient of zero
                 raise TrainingError(f"the loss of update {self.updates} is not finite")
-            torch.autograd.backward(loss.sum() / self._algorithm.batch_size)
+            torch.autograd.backward(loss.sum() / self._minibatch)
         for name, values in {"loss": loss, **metrics}.items():
             self._metrics[name] += values.detach().tolist()
+        self._backwarded += len(loss)
+        if self._backwarded % self._minibatch == 0:
+            self._descend()
 
     def _descend(self) -> None:
         scale = self._algorithm.lr_scale(self.updates)

@@ -52,11 +52,13 @@ class PPO:
     weight_decay: float = 0.0
     """AdamW's decoupled weight decay."""
     batch_size: int = 256
-    """Decisions per optimizer step."""
+    """Decisions per version of the weights."""
     micro_batch_size: int = 32
-    """Decisions per forward and backward pass; divides `batch_size`."""
+    """Decisions per forward and backward pass; divides `batch_size / minibatches`."""
     epochs: int = 1
-    """Passes over each batch, with one optimizer step each."""
+    """Passes over each batch."""
+    minibatches: int = 1
+    """Optimizer steps per pass, each on an equal part of the batch."""
     gamma: float = 0.99
     """Discount per decision (`advantage_level: chunk`) or per action."""
     gae_lambda: float = 0.95
@@ -89,7 +91,7 @@ class PPO:
     """First batches, in which only the critic's loss acts."""
 
     def __post_init__(self) -> None:
-        require_whole_batches(self.batch_size, self.micro_batch_size)
+        require_whole_batches(self.batch_size, self.micro_batch_size, self.minibatches)
         require(self, "epochs dual_clip", low=1)
         require(self, "gamma gae_lambda clip_low", low=0, high=1)
         require(self, "lr value_lr weight_decay value_coef entropy_coef critic_warmup", low=0)
@@ -122,13 +124,14 @@ class PPO:
 
     def parameter_groups(self, policy: nn.Module) -> list[dict[str, object]]:
         """Return the trainable parameters, those of the critic with their own learning rate."""
-        named = [(name, one) for name, one in policy.named_parameters() if one.requires_grad]
-        critic = [one for name, one in named if name.startswith("value_head.")]
-        actor = [one for name, one in named if not name.startswith("value_head.")]
+        groups: dict[float, list[nn.Parameter]] = {}
+        for name, one in policy.named_parameters():
+            if one.requires_grad:
+                rate = self.value_lr if name.startswith("value_head.") else self.lr
+                groups.setdefault(rate, []).append(one)
         return [
-            {"params": parameters, "lr": lr, "weight_decay": self.weight_decay}
-            for parameters, lr in ((actor, self.lr), (critic, self.value_lr))
-            if parameters
+            {"params": parameters, "lr": rate, "weight_decay": self.weight_decay}
+            for rate, parameters in groups.items()
         ]
 
     def lr_scale(self, update: int) -> float:
@@ -147,46 +150,53 @@ class PPO:
         self, policy: Policy, batch: Arrays, statistics: Mapping[str, tuple[float, float]]
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the loss of each decision [B] and metrics; `statistics["updates"]` counts."""
+        import torch
+
         scores = policy.evaluate(batch)
         names = ("valid", "log_prob", "value", "advantage", "return")
-        given = {name: scores.log_prob.new_tensor(batch[name]) for name in names}
-        valid = given["valid"].bool()
+        given = {name: torch.from_numpy(batch[name]).to(scores.log_prob.device) for name in names}
+        valid = None if batch["valid"].all() else given["valid"]
         advantage, log_ratio = given["advantage"], scores.log_prob - given["log_prob"]
         if self.normalise_advantage:
             centre, deviation = statistics["advantage"]
             advantage = (advantage - centre) / (deviation + 1e-5)
         metrics = self._surrogate(log_ratio, advantage, valid)
         value_loss = self._value_loss(scores.value, given["value"], given["return"], valid)
-        entropy = mean(scores.entropy, valid[:, :, None])
+        entropy = mean(scores.entropy, valid)
         total = self.value_coef * value_loss
         if statistics["updates"][0] >= self.critic_warmup:
             total = total + metrics["policy_loss"] - self.entropy_coef * entropy
         metrics |= {"value_loss": value_loss, "entropy": entropy}
         return total, {name: metric.detach() for name, metric in metrics.items()}
 
-    def _surrogate(self, log_ratio: Tensor, advantage: Tensor, valid: Tensor) -> dict[str, Tensor]:
+    def _surrogate(
+        self, log_ratio: Tensor, advantage: Tensor, valid: Tensor | None
+    ) -> dict[str, Tensor]:
         advantage = blank(advantage, executed(valid, entries=advantage.shape[1]))[:, :, None]
-        log_ratio = blank(log_ratio, valid[:, :, None])
+        log_ratio = blank(log_ratio, valid)
         if self.ratio_level != "token":
             log_ratio = log_ratio.sum(2, keepdim=True)
         if self.ratio_level == "chunk":
             log_ratio = log_ratio.sum(1, keepdim=True)
-        mask = executed(valid, entries=log_ratio.shape[1])[:, :, None]
+        mask = executed(valid, entries=log_ratio.shape[1])
         log_ratio = log_ratio.clamp(-20, 20)
         ratio = log_ratio.exp()
         clipped = ratio.clamp(1 - self.clip_low, 1 + self.clip_high)
         loss = (-advantage * ratio).maximum(-advantage * clipped)
         if self.dual_clip is not None:
             loss = loss.minimum(self.dual_clip * advantage.abs())
+        ratio, log_ratio = ratio.detach(), log_ratio.detach()
         entries = {
             "policy_loss": loss,
             "ratio": ratio,
             "approx_kl": ratio - 1 - log_ratio,
-            "clip_fraction": (clipped != ratio).to(ratio.dtype),
+            "clip_fraction": (clipped.detach() != ratio).to(ratio.dtype),
         }
         return {name: mean(entry, mask) for name, entry in entries.items()}
 
-    def _value_loss(self, value: Tensor, recorded: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    def _value_loss(
+        self, value: Tensor, recorded: Tensor, target: Tensor, valid: Tensor | None
+    ) -> Tensor:
         mask = executed(valid, entries=value.shape[1])
         value, recorded, target = (blank(entry, mask) for entry in (value, recorded, target))
         loss = self._huber(target - value)

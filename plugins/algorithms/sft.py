@@ -55,6 +55,8 @@ class SFT:
     gamma: float = 0.99
     """Discount of that return, per decision if the model has one value per decision."""
 
+    minibatches = 1
+
     def __post_init__(self) -> None:
         require_whole_batches(self.batch_size, self.micro_batch_size)
         require(self, "demonstrations epochs", low=1)

@@ -90,6 +90,7 @@ class Learn:
     batch_size: int = 64
     micro_batch_size: int = 16
     epochs: int = 1
+    minibatches = 1
     advantage: Literal["chunk", "action"] = "chunk"
     ratio: Literal["token", "action", "chunk"] = "token"
     noise: float = 0.1
@@ -116,6 +117,7 @@ class Copy:
     batch_size: int = 50
     micro_batch_size: int = 25
     epochs: int = 1
+    minibatches = 1
     demonstrations: int = 10
 
     def check(self, spec: SimulatorSpec, model: Mapping[str, Field]) -> None:
