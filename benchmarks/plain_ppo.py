@@ -140,7 +140,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     env = gymnasium.make(arguments.env)
-    agent = Agent(math.prod(env.observation_space.shape or ()), math.prod(env.action_space.shape or ()))
+    agent = Agent(
+        math.prod(env.observation_space.shape or ()), math.prod(env.action_space.shape or ())
+    )
     optimizer = torch.optim.Adam(agent.parameters(), lr=LR, eps=1e-5)
     rollout = Rollout(arguments.env, agent)
     began = time.perf_counter()
