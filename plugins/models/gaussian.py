@@ -109,7 +109,7 @@ class GaussianPolicy:
         mean, value = self.module(batch)
         log_std = self.module.log_std + torch.from_numpy(_log_positive(batch["temperature"]))[:, None]
         distance = (torch.from_numpy(batch["sample"])[:, 0] - mean) * (-log_std).exp()
-        log_prob = -0.5 * distance.square() - log_std - LOG_ROOT_TWO_PI
+        log_prob = (-LOG_ROOT_TWO_PI - log_std).addcmul(distance, distance, value=-0.5)
         entropy = log_std + (0.5 + LOG_ROOT_TWO_PI)
         return Scores(log_prob[:, None], entropy[:, None], value)
 
