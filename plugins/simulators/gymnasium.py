@@ -74,7 +74,7 @@ class Gymnasium:
         reward = np.zeros(chunk, np.float32)
         terminated, truncated, valid = np.zeros((3, chunk), np.bool_)
         step = self._live[lane].step
-        shown, info = None, dict[str, Any]()
+        shown, info = np.zeros(0), dict[str, Any]()
         for index, action in enumerate(actions):
             shown, reward[index], terminated[index], truncated[index], info = step(action)
             valid[index] = True
