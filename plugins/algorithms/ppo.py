@@ -56,7 +56,7 @@ class PPO:
     micro_batch_size: int = 32
     """Decisions per forward and backward pass; divides `batch_size / minibatches`."""
     epochs: int = 1
-    """Passes over each batch."""
+    """Passes over each batch, with `minibatches` optimizer steps each."""
     minibatches: int = 1
     """Optimizer steps per pass, each on an equal part of the batch."""
     gamma: float = 0.99

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,20 +43,23 @@ class Gymnasium:
         if self.max_steps is not None and self.max_steps < 1:
             raise ValueError(f"max_steps must be at least 1, got {self.max_steps}")
         self._live: list[Any] = []
+        self._spec: SimulatorSpec | None = None
 
     @property
     def tasks(self) -> Sequence[str]:
         """The id of the environment."""
         return [self.env]
 
-    @cached_property
+    @property
     def spec(self) -> SimulatorSpec:
         """What is shown and taken; makes the environment once to learn it."""
-        made = self._make()
-        try:
-            return self._spec_of(made)
-        finally:
-            made.close()
+        if self._spec is None:
+            made = self._make()
+            try:
+                self._spec = self._spec_of(made)
+            finally:
+                made.close()
+        return self._spec
 
     def start(self, lanes: int) -> None:
         """Make an environment for each lane."""
@@ -125,7 +127,8 @@ class Gymnasium:
         )
 
     def _bounds(self, taken: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:  # noqa: ANN401
-        low, high = getattr(taken, "low", None), getattr(taken, "high", None)
+        low: Array | None = getattr(taken, "low", None)
+        high: Array | None = getattr(taken, "high", None)
         if low is None or high is None or low.ndim != 1:
             raise ValueError(f"env {self.env!r} must take a vector of numbers, it takes {taken}")
         if not np.isfinite([low, high]).all():

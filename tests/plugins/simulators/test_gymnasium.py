@@ -31,10 +31,14 @@ class Corridor(gymnasium.Env[Any, Any]):
         return np.full((4, 5, 3), self.place, np.uint8)
 
 
+def _make(**options: Any) -> Corridor:  # noqa: ANN401
+    return Corridor(**options)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _corridor() -> None:
-    gymnasium.register("Corridor-v0", Corridor, max_episode_steps=6)
-    gymnasium.register("Endless-v0", Corridor)
+    gymnasium.register("Corridor-v0", _make, max_episode_steps=6)
+    gymnasium.register("Endless-v0", _make)
 
 
 def test_an_environment_of_vectors_keeps_the_contract() -> None:
