@@ -117,13 +117,15 @@ class Gymnasium:
         if limit is None:
             raise ValueError(f"max_steps is needed: env {self.env!r} has no limit of its own")
         image = _is_image(shown)
+        shape: tuple[int, ...] = shown.shape
+        rate: float | None = made.metadata.get("render_fps")
         return SimulatorSpec(
-            cameras={CAMERA: shown.shape[:2]} if image else {},
-            proprio=0 if image else int(np.prod(shown.shape)),
+            cameras={CAMERA: (shape[0], shape[1])} if image else {},
+            proprio=0 if image else int(np.prod(shape)),
             action_low=low,
             action_high=high,
             max_steps=limit,
-            control_hz=float(made.metadata.get("render_fps") or 1),
+            control_hz=float(rate or 1),
         )
 
     def _bounds(self, taken: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:  # noqa: ANN401
