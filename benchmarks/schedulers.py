@@ -1,8 +1,8 @@
-"""Whether schedulers that choose for themselves choose well: on the bench profiles, in virtual time.
+"""Whether schedulers that choose for themselves choose well: the bench profiles in virtual time.
 
-`adaptive` batching is compared with the best of a grid of `dynamic` batching (B lanes or T ms), `auto`
-sharding with the best even one that uses no more cores. Rates are means over seeds, on a virtual
-clock; the grid's best is the best of many noisy means, which flatters it by a per cent or so.
+`adaptive` batching is compared with the best of a grid of `dynamic` batching (B lanes or T ms),
+`auto` sharding with the best even one that uses no more cores. Rates are means over seeds; the best
+of a grid is the best of many noisy means, which flatters it by a per cent or so.
 """
 
 from __future__ import annotations
