@@ -9,6 +9,7 @@ from rlvla.core.dispatcher import Dispatcher
 from rlvla.core.gather import Gather
 from rlvla.core.gauge import Gauge
 from rlvla.core.lane import Lane
+from rlvla.core.replay import ReplayingLane
 from rlvla.core.slots import FreeSlots
 
 if TYPE_CHECKING:
@@ -30,15 +31,15 @@ class Crew:
         self._manifest = manifest
         self._metrics = metrics
         self._first = number * len(manifest.assignment.workers)
+        self._ending = self._first + manifest.simulator.lanes
         self.batchers = [*self._batchers()]
         if manifest.assignment.stealing:
             for batcher in self.batchers:
                 batcher.rivals = [one for one in self.batchers if one is not batcher]
         self.dispatcher = Dispatcher(self.batchers, manifest.assignment.generators, self._first)
         lanes = [*self._lanes()]
-        ending = self._first + manifest.simulator.lanes
-        self.training = [lane for lane in lanes if lane.number < ending]
-        self.evaluating = [lane for lane in lanes if lane.number >= ending]
+        self.training = [lane for lane in lanes if lane.number < self._ending]
+        self.evaluating = [lane for lane in lanes if lane.number >= self._ending]
 
     def _batchers(self) -> Iterator[Batcher]:
         assignment, manifest = self._manifest.assignment, self._manifest
@@ -52,6 +53,7 @@ class Crew:
                 self._metrics,
                 number=before + number,
                 padding=manifest.padding,
+                alone=manifest.deterministic,
             )
 
     def _lanes(self) -> Iterator[Lane]:
@@ -63,4 +65,6 @@ class Crew:
                 port = Gather(shard, gauge)
                 gauge = Gauge(gauge.tracer, gauge.number)  # only batches are work
             for lane in shard.lanes:
-                yield Lane(lane, port, self.dispatcher, self.free, gauge)
+                keeps = self._manifest.deterministic and lane < self._ending
+                kind = ReplayingLane if keeps else Lane
+                yield kind(lane, port, self.dispatcher, self.free, gauge)

@@ -47,8 +47,13 @@ class Generator:
 
         New weights are taken over here, between batches and never inside one.
         """
-        _, slots, seeds, temperatures, exact = zip(*requests, strict=True)
-        self._follow(version, exact[0])
+        self._follow(version, requests[0].version)
+        for first in range(0, len(requests), rows):
+            self._decide(requests[first : first + rows], rows)
+        return self.version
+
+    def _decide(self, requests: Sequence[Request], rows: int) -> None:
+        _, slots, seeds, temperatures, _ = zip(*requests, strict=True)
         observations = self._slots.read(_padded(slots, rows), "observation")
         with self._turn, torch.no_grad():
             decision = self._policy.act(
@@ -58,7 +63,6 @@ class Generator:
             )
         count = len(slots)
         self._slots.write("decision", slots, {name: one[:count] for name, one in decision.items()})
-        return self.version
 
     def _follow(self, version: int, exact: int) -> None:
         if exact >= 0:

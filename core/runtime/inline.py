@@ -73,6 +73,11 @@ class InlineShard:
         await asyncio.sleep(0)
         self._shard.reset(lane, start, into)
 
+    async def replay(self, lane: int, start: Start, slots: Sequence[int], *, into: int) -> None:
+        """Repeat an episode; see `ShardWorker.replay`."""
+        await asyncio.sleep(0)
+        self._shard.replay(lane, start, slots, into)
+
     async def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
         """Begin episodes in many lanes at once; see `ShardWorker.reset_batch`."""
         await asyncio.sleep(0)

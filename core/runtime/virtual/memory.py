@@ -48,6 +48,8 @@ class Memory:
         self._cell = cell
         self._seen: dict[int, int] = {}
         """Lane to the ordinal of its newest observation."""
+        self._place: dict[int, int] = {}
+        """Lane to the slot of its newest observation."""
 
     @property
     def version(self) -> int:
@@ -58,6 +60,20 @@ class Memory:
         """Write the next observation of `lane` into `slot`."""
         ordinal = self._seen[lane] = self._seen.get(lane, -1) + 1
         self.rows[slot] = Row(lane, ordinal)
+        self._place[lane] = slot
+
+    def repeat(self, lane: int, slots: Sequence[int], into: int) -> None:
+        """Read and execute the decisions in `slots` again, and write their end into `into`.
+
+        The decision on the newest observation, which was lost on the way, may then be executed.
+        """
+        newest = self._seen[lane]
+        expected = range(newest - len(slots), newest)
+        found = [self._of(lane, slot).ordinal for slot in slots]
+        if found != [*expected]:
+            self.violated(f"lane {lane} repeats {found} instead of {[*expected]}")
+        self.rows[self._place[lane]].executed = False
+        self.rows[into] = Row(lane, newest)
 
     def tear(self, slots: Sequence[int]) -> None:
         """Leave observations half written: their writer was killed."""
