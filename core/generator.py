@@ -47,7 +47,8 @@ class Generator:
 
         New weights are taken over here, between batches and never inside one.
         """
-        self._follow(version, requests[0].version)
+        *_, exact = requests[0]  # a list, if it has travelled
+        self._follow(version, exact)
         for first in range(0, len(requests), rows):
             self._decide(requests[first : first + rows], rows)
         return self.version

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rlvla.core.memory import SharedMemory
@@ -51,7 +52,7 @@ class Inline:
             ]
             numbers = range(len(job.lanes))
             shards = [
-                InlineShard(job.lanes[n], build_shard(job, n, slots, memory)) for n in numbers
+                InlineShard(job.lanes[n], build_shard(_own(job), n, slots, memory)) for n in numbers
             ]
             try:
                 yield Workers([Cell(shards, generators, slots)], trainer)
@@ -59,6 +60,11 @@ class Inline:
                 trainer.close()
                 for shard in shards:
                     shard.close()
+
+
+def _own(job: Job) -> Job:
+    """Return the job with a simulator that no other shard starts, as processes have it."""
+    return replace(job, simulator=deepcopy(job.simulator))
 
 
 class InlineShard:
