@@ -42,7 +42,7 @@ def hash_of(run_dir: Path) -> str:
     assert last["step"] == 10
     assert last["ledger/trained"] == 320
     assert {name for name in last if "dropped" in name} <= {"ledger/dropped_shutdown"}
-    state = saved_state(run_dir / "checkpoints" / "step-000000010")
+    state = saved_state(max((run_dir / "checkpoints").glob("step-000000010*")))
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(name.encode() + state[name].tobytes())
@@ -50,16 +50,17 @@ def hash_of(run_dir: Path) -> str:
 
 
 @contextmanager
-def killing_simulators(logs: Path, seed: int) -> Generator[list[int]]:
-    """Send SIGKILL to simulator workers at random, until the end of the context."""
+def killing_simulators(run_dir: Path, seed: int) -> Generator[list[int]]:
+    """Send SIGKILL to simulator workers at random, from the first update to the end."""
     dice, ended, killed = random.Random(seed), threading.Event(), list[int]()
 
     def kill() -> None:
-        while not ended.wait(dice.uniform(0.1, 0.3)):
-            if found := simulators_of(logs):
+        while not ended.wait(dice.uniform(0.2, 0.6)):
+            found = simulators_of(run_dir / "workers")
+            if found and updates_of(run_dir):
                 with suppress(ProcessLookupError):
                     os.kill(dice.choice(found), signal.SIGKILL)
-                    killed.append(1)
+                    killed.append(updates_of(run_dir))
 
     thread = threading.Thread(target=kill)
     thread.start()
@@ -95,29 +96,29 @@ def test_pace_workers_and_losses_do_not_change_the_weights(
 
 
 def test_simulators_that_are_killed_do_not_change_the_weights(tmp_path: Path, plain: str) -> None:
-    slow = (LOCAL, "simulator.delay_s=0.004")
-    with killing_simulators(tmp_path / "run" / "workers", seed=1) as killed:
-        run_dir = run(tmp_path, *slow)
-    assert len(killed) >= 3
+    with killing_simulators(tmp_path / "run", seed=1) as killed:
+        run_dir = run(tmp_path, LOCAL, "simulator.delay_s=0.01")
+    assert len(killed) >= 3, killed
     assert hash_of(run_dir) == plain
 
 
 def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_weights(
     tmp_path: Path, plain: str
 ) -> None:
-    words = [*FIXED, LOCAL, "simulator.delay_s=0.008"]
-    command = [sys.executable, "-m", "rlvla"]
-    begin = [*command, "run", str(write_toy_manifest(tmp_path)), *_flags(words)]
     environment = installed_environment(tmp_path)
-    process = subprocess.Popen(begin, env=environment, cwd=tmp_path)
+
+    def rlvla(*words: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "rlvla", *words]
+        return subprocess.Popen(command, env=environment, cwd=tmp_path)
+
     run_dir = tmp_path / "run"
-    for signal_number, step in ((signal.SIGINT, 5), (signal.SIGKILL, 9)):
+    options = _flags([*FIXED, LOCAL, "simulator.delay_s=0.008"])
+    process = rlvla("run", str(write_toy_manifest(tmp_path)), *options)
+    for stop, step, code in ((signal.SIGINT, 2, 75), (signal.SIGINT, 6, 75), (signal.SIGKILL, 9, -9)):
         _wait_until(run_dir, step, process)
-        process.send_signal(signal_number)
-        assert process.wait(30) == (75 if signal_number == signal.SIGINT else -9)
-        process = subprocess.Popen(
-            [*command, "resume", str(run_dir)], env=environment, cwd=tmp_path
-        )
+        process.send_signal(stop)
+        assert process.wait(30) == code
+        process = rlvla("resume", str(run_dir))
     assert process.wait(60) == 0
     assert [row["step"] for row in history.read(run_dir / history.HISTORY)] == [*range(1, 11)]
     assert hash_of(run_dir) == plain
@@ -129,14 +130,19 @@ def test_other_seeds_and_orders_give_other_weights(tmp_path: Path, plain: str) -
     assert len(hashes | {plain}) == 4
 
 
+def updates_of(run_dir: Path) -> int:
+    """Return how many updates are logged."""
+    path = run_dir / history.HISTORY
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
 def _flags(overrides: list[str]) -> list[str]:
     return [word for one in overrides for word in ("-s", one)]
 
 
 def _wait_until(run_dir: Path, step: int, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
-    path = run_dir / history.HISTORY
-    while not path.exists() or path.read_bytes().count(b"\n") < step:
+    while updates_of(run_dir) < step:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.005)
