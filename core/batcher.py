@@ -64,7 +64,6 @@ class Batcher:
         *,
         number: int = 0,
         padding: Sequence[int] = (),
-        alone: bool = False,
     ) -> None:
         self.version = 0
         """Version of the weights that the next batch must have at least."""
@@ -77,8 +76,6 @@ class Batcher:
         self._gauge = metrics.generators[number]
         self._number = number
         self._padding = sorted(padding)
-        self._alone = alone
-        """Each forward pass is of one row: where a row lies in it changes its last bits."""
         self._active: set[int] = set()
         self._queue: list[Waiting] = []
         self._closed = False
@@ -160,8 +157,8 @@ class Batcher:
         return batch
 
     async def _serve(self, batch: list[Waiting]) -> None:
-        fitting = (size for size in self._padding if size >= len(batch))
-        rows = 1 if self._alone else next(fitting, len(batch))
+        largest = self._padding[-1] if self._padding else len(batch)
+        rows = next((size for size in self._padding if size >= len(batch)), largest)
         requests = [one.request for one in batch]
         self._gauge.span("batch", self._number, min(one.since for one in batch))
         began = now()

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from rlvla.core.workers import Cell, ShardWorker
 
 
+ALONE = (1,)
+"""Passes of one row: who shares a pass, and in which place, changes the last bits of a row."""
+
+
 class Crew:
     """Of cell number `number`: the run numbers the lanes of all cells through, cell after cell."""
 
@@ -52,8 +56,7 @@ class Crew:
                 generator,
                 self._metrics,
                 number=before + number,
-                padding=manifest.padding,
-                alone=manifest.deterministic,
+                padding=ALONE if manifest.deterministic else manifest.padding,
             )
 
     def _lanes(self) -> Iterator[Lane]:

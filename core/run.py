@@ -232,6 +232,4 @@ def _slots(manifest: Manifest, phase: Phase) -> int:
     demonstrated = manifest.simulator.lanes * (spec.max_steps + 1)
     chunk = manifest.model.decision_fields(spec)["action"].shape[0]
     repeated = manifest.simulator.lanes * -(-spec.max_steps // chunk)
-    return (
-        3 * lanes + max(admitted, demonstrated) + (repeated if manifest.deterministic else 0)
-    )
+    return 3 * lanes + max(admitted, demonstrated) + (repeated if manifest.deterministic else 0)

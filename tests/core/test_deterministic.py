@@ -79,8 +79,7 @@ def plain_hash(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize(
     "overrides",
     [
-        pytest.param([LOCAL], id="processes"),
-        pytest.param([LOCAL, "simulator.jitter_s=0.004"], id="random delays"),
+        pytest.param([LOCAL, "simulator.jitter_s=0.004"], id="processes with random delays"),
         pytest.param(["schedulers.sharding.shards=4"], id="other workers"),
         pytest.param(
             ["schedulers.batching={type: lockstep}", "eval.every=3"], id="evaluations in lockstep"
@@ -114,7 +113,11 @@ def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_weights(
     run_dir = tmp_path / "run"
     options = _flags([*FIXED, LOCAL, "simulator.delay_s=0.008"])
     process = rlvla("run", str(write_toy_manifest(tmp_path)), *options)
-    for stop, step, code in ((signal.SIGINT, 2, 75), (signal.SIGINT, 6, 75), (signal.SIGKILL, 9, -9)):
+    for stop, step, code in (
+        (signal.SIGINT, 2, 75),
+        (signal.SIGINT, 6, 75),
+        (signal.SIGKILL, 9, -9),
+    ):
         _wait_until(run_dir, step, process)
         process.send_signal(stop)
         assert process.wait(30) == code

@@ -101,3 +101,14 @@ def test_versions_are_whole_or_not_there_and_never_come_back() -> None:
     memory.commit(2)
     with pytest.raises(ViolationError, match="version 2 comes after 2"):
         memory.begin(2)
+
+
+def test_a_repeated_episode_executes_its_lost_decision_again() -> None:
+    memory = _rolled_out()
+    memory.decide([_request(2)], 0)
+    memory.execute(5, 2)
+    memory.repeat(5, [0, 1], 7)
+    memory.execute(5, 2)
+    memory.follow(5, 2, 3)
+    with pytest.raises(ViolationError, match=r"lane 5 repeats \[0, 1\] instead of \[1, 2\]"):
+        memory.repeat(5, [0, 1], 7)
