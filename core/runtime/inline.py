@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rlvla.core.memory import SharedMemory
@@ -15,7 +16,7 @@ from rlvla.core.runtime.build import (
     build_trainer,
     layout_of,
 )
-from rlvla.core.runtime.turn import turns_bytes
+from rlvla.core.runtime.turn import seconds_used, turns_bytes, used
 from rlvla.core.slots import Slots
 from rlvla.core.workers import Cell, Workers
 
@@ -54,7 +55,9 @@ class Inline:
                 InlineShard(job.lanes[n], build_shard(job, n, slots, memory)) for n in numbers
             ]
             try:
-                yield Workers([Cell(shards, generators, slots)], trainer)
+                seconds = seconds_used(turns.map())
+                cell = Cell(shards, generators, slots)
+                yield Workers([cell], trainer, partial(used, job.placement.shared, seconds))
             finally:
                 trainer.close()
                 for shard in shards:

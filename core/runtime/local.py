@@ -20,16 +20,13 @@ from rlvla.core.runtime.supervision import (
     close,
     start,
 )
-from rlvla.core.runtime.turn import seconds_used, turns_bytes
+from rlvla.core.runtime.turn import seconds_used, turns_bytes, used
 from rlvla.core.slots import Slots
 from rlvla.core.workers import Cell, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator
     from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from rlvla.core.workers import Job
 
@@ -74,12 +71,8 @@ class Local:
             stack.push_async_callback(close, workers)
             await start(workers)
             cell = Cell(shards, generators, Slots(layout, job.slots, rows.map()))
-            used = seconds_used(turns.map())
-            yield Workers([cell], trainer, partial(_named, job.placement.shared, used))
-
-
-def _named(names: Sequence[str], used: NDArray[np.float64]) -> dict[str, float]:
-    return dict(zip(names, used.tolist(), strict=False))
+            seconds = seconds_used(turns.map())
+            yield Workers([cell], trainer, partial(used, job.placement.shared, seconds))
 
 
 class _Crew:
