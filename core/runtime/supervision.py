@@ -229,7 +229,10 @@ async def start(workers: Sequence[Worker]) -> None:
             for worker in workers:
                 group.create_task(worker.ready())
     except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+        first = failures.exceptions[0]
+        if isinstance(first, WorkerDiedError):
+            raise PluginError(f"{first}; it did not even start") from None
+        raise first from None
 
 
 async def close(workers: Sequence[Worker]) -> None:
