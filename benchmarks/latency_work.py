@@ -33,7 +33,8 @@ def main() -> None:
     rivals = {"synchronous": partial(measured, **{"async": SYNCHRONOUS}), "asynchronous": measured}
     rates = in_turn(rivals, repeats=arguments.repeats)
     shares = [rate / IDEAL for rate in rates["asynchronous"]]
-    print(f"asynchronous / ideal: {statistics.median(shares):.2f} [{min(shares):.2f}, {max(shares):.2f}]")
+    spread = f"[{min(shares):.2f}, {max(shares):.2f}]"
+    print(f"asynchronous / ideal: {statistics.median(shares):.2f} {spread}")
     print(f"asynchronous / synchronous: {ratio(rates['asynchronous'], rates['synchronous'])}")
 
 

@@ -67,7 +67,7 @@ class Rollout:
         self.shown = np.stack([env.reset(seed=i)[0] for i, env in enumerate(self.envs)])
 
     def collect(self) -> dict[str, Tensor]:
-        """Roll out and return flat observations, actions, log-probabilities, advantages, returns."""
+        """Roll out; return what training needs, the decisions of all environments in one row."""
         kept: dict[str, list[Tensor]] = {name: [] for name in ("seen", "action", "log_prob")}
         rewards, values, ends = np.zeros((3, STEPS, ENVS), np.float32)
         for step in range(STEPS):
@@ -140,7 +140,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     env = gymnasium.make(arguments.env)
-    agent = Agent(math.prod(env.observation_space.shape or ()), math.prod(env.action_space.shape or ()))
+    agent = Agent(
+        math.prod(env.observation_space.shape or ()), math.prod(env.action_space.shape or ())
+    )
     optimizer = torch.optim.Adam(agent.parameters(), lr=LR, eps=1e-5)
     rollout = Rollout(arguments.env, agent)
     began = time.perf_counter()

@@ -180,7 +180,7 @@ class Algorithm(Protocol):
     micro_batch_size: int
     """Decisions per forward and backward pass; divides `batch_size / minibatches`."""
     epochs: int
-    """Passes over each batch."""
+    """Passes over each batch, with `minibatches` optimizer steps each."""
     minibatches: int
     """Optimizer steps per pass, each on an equal part of the batch; divides `batch_size`."""
     max_grad_norm: float

@@ -37,6 +37,11 @@ def _check_numbers(algorithm: Algorithm) -> None:
         f"micro_batch_size {micro} must divide batch_size {batch}",
         holds=micro >= 1 and batch >= 1 and batch % micro == 0,
     )
+    parts = algorithm.minibatches
+    expect(
+        f"minibatches {parts} must divide batch_size {batch} into whole micro-batches",
+        holds=parts == 1 or (parts > 1 and batch % (parts * micro) == 0),
+    )
     expect(f"epochs must be at least 1, it is {algorithm.epochs}", holds=algorithm.epochs >= 1)
     expect("max_grad_norm must be positive", holds=algorithm.max_grad_norm > 0)
     expect("demonstrations must be at least 0", holds=algorithm.demonstrations >= 0)

@@ -56,7 +56,7 @@ class PPO:
     micro_batch_size: int = 32
     """Decisions per forward and backward pass; divides `batch_size / minibatches`."""
     epochs: int = 1
-    """Passes over each batch."""
+    """Passes over each batch, with `minibatches` optimizer steps each."""
     minibatches: int = 1
     """Optimizer steps per pass, each on an equal part of the batch."""
     gamma: float = 0.99
@@ -95,7 +95,8 @@ class PPO:
         require(self, "epochs dual_clip", low=1)
         require(self, "gamma gae_lambda clip_low", low=0, high=1)
         require(self, "lr value_lr weight_decay value_coef entropy_coef critic_warmup", low=0)
-        require(self, "clip_high value_clip huber_delta max_grad_norm", low=0)
+        require(self, "clip_high value_clip max_grad_norm", low=0)
+        require(self, "huber_delta", low=1e-6)
 
     @property
     def demonstrations(self) -> int:
@@ -165,7 +166,9 @@ class PPO:
         entropy = mean(scores.entropy, valid)
         total = self.value_coef * value_loss
         if statistics["updates"][0] >= self.critic_warmup:
-            total = total + metrics["policy_loss"] - self.entropy_coef * entropy
+            total = total + metrics["policy_loss"]
+            if self.entropy_coef:
+                total = total - self.entropy_coef * entropy
         metrics |= {"value_loss": value_loss, "entropy": entropy}
         return total, {name: metric.detach() for name, metric in metrics.items()}
 
@@ -199,12 +202,13 @@ class PPO:
     ) -> Tensor:
         mask = executed(valid, entries=value.shape[1])
         value, recorded, target = (blank(entry, mask) for entry in (value, recorded, target))
-        loss = self._huber(target - value)
+        loss = self._huber(value, target)
         if self.value_clip is not None:
             move = (value - recorded).clamp(-self.value_clip, self.value_clip)
-            loss = loss.maximum(self._huber(target - recorded - move))
+            loss = loss.maximum(self._huber(recorded + move, target))
         return mean(loss, mask)
 
-    def _huber(self, error: Tensor) -> Tensor:
-        inner = error.abs().clamp(max=self.huber_delta)
-        return inner * (error.abs() - inner / 2)
+    def _huber(self, value: Tensor, target: Tensor) -> Tensor:
+        from torch.nn import functional
+
+        return functional.huber_loss(value, target, reduction="none", delta=self.huber_delta)

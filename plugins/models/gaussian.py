@@ -111,7 +111,7 @@ class GaussianPolicy:
             self.module.log_std + torch.from_numpy(_log_positive(batch["temperature"]))[:, None]
         )
         distance = (torch.from_numpy(batch["sample"])[:, 0] - mean) * (-log_std).exp()
-        log_prob = -0.5 * distance.square() - log_std - LOG_ROOT_TWO_PI
+        log_prob = (-LOG_ROOT_TWO_PI - log_std).addcmul(distance, distance, value=-0.5)
         entropy = log_std + (0.5 + LOG_ROOT_TWO_PI)
         return Scores(log_prob[:, None], entropy[:, None], value)
 
@@ -121,7 +121,7 @@ class GaussianPolicy:
 
     def imitate(self, batch: Arrays) -> Tensor:
         """Return half the squared distance of the actions from the means, mean over D, [B]."""
-        mean, _ = self.module(batch)
+        mean: Tensor = self.module(batch)[0]
         return 0.5 * (torch.from_numpy(batch["action"])[:, 0] - mean).square().mean(-1)
 
     def save(self, directory: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rlvla.plugins.models.decisions import gaussian_fields
@@ -68,6 +69,6 @@ def _perceptron(widths: Sequence[int], *, gain: float) -> nn.Module:
     from rlvla.plugins.models.gaussian import scaled
 
     layers: list[nn.Module] = []
-    for before, after in zip(widths[:-2], widths[1:-1], strict=True):
+    for before, after in pairwise(widths[:-1]):
         layers += [scaled(nn.Linear(before, after)), nn.Tanh()]
     return nn.Sequential(*layers, scaled(nn.Linear(widths[-2], widths[-1]), gain))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,20 +43,23 @@ class Gymnasium:
         if self.max_steps is not None and self.max_steps < 1:
             raise ValueError(f"max_steps must be at least 1, got {self.max_steps}")
         self._live: list[Any] = []
+        self._spec: SimulatorSpec | None = None
 
     @property
     def tasks(self) -> Sequence[str]:
         """The id of the environment."""
         return [self.env]
 
-    @cached_property
+    @property
     def spec(self) -> SimulatorSpec:
         """What is shown and taken; makes the environment once to learn it."""
-        made = self._make()
-        try:
-            return self._spec_of(made)
-        finally:
-            made.close()
+        if self._spec is None:
+            made = self._make()
+            try:
+                self._spec = self._spec_of(made)
+            finally:
+                made.close()
+        return self._spec
 
     def start(self, lanes: int) -> None:
         """Make an environment for each lane."""
@@ -74,7 +76,7 @@ class Gymnasium:
         reward = np.zeros(chunk, np.float32)
         terminated, truncated, valid = np.zeros((3, chunk), np.bool_)
         step = self._live[lane].step
-        shown, info = None, dict[str, Any]()
+        shown, info = np.zeros(0), dict[str, Any]()
         for index, action in enumerate(actions):
             shown, reward[index], terminated[index], truncated[index], info = step(action)
             valid[index] = True
@@ -115,17 +117,20 @@ class Gymnasium:
         if limit is None:
             raise ValueError(f"max_steps is needed: env {self.env!r} has no limit of its own")
         image = _is_image(shown)
+        shape: tuple[int, ...] = shown.shape
+        rate: float | None = made.metadata.get("render_fps")
         return SimulatorSpec(
-            cameras={CAMERA: shown.shape[:2]} if image else {},
-            proprio=0 if image else int(np.prod(shown.shape)),
+            cameras={CAMERA: (shape[0], shape[1])} if image else {},
+            proprio=0 if image else int(np.prod(shape)),
             action_low=low,
             action_high=high,
             max_steps=limit,
-            control_hz=float(made.metadata.get("render_fps") or 1),
+            control_hz=float(rate or 1),
         )
 
     def _bounds(self, taken: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:  # noqa: ANN401
-        low, high = getattr(taken, "low", None), getattr(taken, "high", None)
+        low: Array | None = getattr(taken, "low", None)
+        high: Array | None = getattr(taken, "high", None)
         if low is None or high is None or low.ndim != 1:
             raise ValueError(f"env {self.env!r} must take a vector of numbers, it takes {taken}")
         if not np.isfinite([low, high]).all():

@@ -25,11 +25,19 @@ if TYPE_CHECKING:
 SIZE = 32
 
 
-def ppo(*, size: int = SIZE, micro: int = 8, epochs: int = 1, normalise: bool = True) -> PPO:
+def ppo(
+    *,
+    size: int = SIZE,
+    micro: int = 8,
+    epochs: int = 1,
+    minibatches: int = 1,
+    normalise: bool = True,
+) -> PPO:
     return PPO(
         batch_size=size,
         micro_batch_size=micro,
         epochs=epochs,
+        minibatches=minibatches,
         normalise_advantage=normalise,
         max_grad_norm=1e9,
         lr=0.05,
@@ -114,6 +122,20 @@ def test_a_second_epoch_is_a_second_step_on_the_same_batch(tmp_path: Path) -> No
         for _ in range(steps):
             train(bench.trainer, [ended])
         states.append(saved(bench.trainer, tmp_path / str(number)))
+    for name, tensor in states[0].items():
+        np.testing.assert_allclose(states[1][name], tensor, rtol=0, atol=1e-6, err_msg=name)
+
+
+def test_a_minibatch_is_a_step_on_its_part_of_the_batch(tmp_path: Path) -> None:
+    parted = Bench(ppo(minibatches=2, normalise=False))
+    halves = Bench(ppo(size=SIZE // 2, normalise=False))
+    for bench, steps in ((parted, 1), (halves, 2)):
+        whole = bench.segments(SIZE // 4)
+        ended = [type(one)(one.lane, one.slots, (-1,) * 4, one.versions) for one in whole]
+        size = len(ended) // steps
+        for step in range(steps):
+            train(bench.trainer, [ended[step * size : (step + 1) * size]])
+    states = [saved(bench.trainer, tmp_path / str(n)) for n, bench in enumerate((parted, halves))]
     for name, tensor in states[0].items():
         np.testing.assert_allclose(states[1][name], tensor, rtol=0, atol=1e-6, err_msg=name)
 

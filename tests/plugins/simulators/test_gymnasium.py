@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from rlvla.core.testing.simulator import check_simulator
+from rlvla.core.types import Start
+from rlvla.plugins.simulators.gymnasium import Gymnasium
+
+
+class Corridor(gymnasium.Env[Any, Any]):
+    """Shows an image that brightens as it walks; done after three steps to the right."""
+
+    observation_space = gymnasium.spaces.Box(0, 255, (4, 5, 3), np.uint8)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:  # noqa: ANN401
+        super().reset(**options)
+        self.place = 0
+        return self._shown(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:  # noqa: ANN401
+        self.place += int(action[0] > 0)
+        won = self.place == 3
+        return self._shown(), float(won), won, False, {"is_success": won}
+
+    def _shown(self) -> Any:  # noqa: ANN401
+        return np.full((4, 5, 3), self.place, np.uint8)
+
+
+def _make(**options: Any) -> Corridor:  # noqa: ANN401
+    return Corridor(**options)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _corridor() -> None:
+    gymnasium.register("Corridor-v0", _make, max_episode_steps=6)
+    gymnasium.register("Endless-v0", _make)
+
+
+def test_an_environment_of_vectors_keeps_the_contract() -> None:
+    check_simulator(Gymnasium(env="Pendulum-v1", kwargs={"g": 9.0}, max_steps=20))
+
+
+def test_an_environment_of_images_keeps_the_contract() -> None:
+    check_simulator(Gymnasium(env="Corridor-v0"))
+
+
+def test_the_limit_and_the_bounds_are_those_of_the_environment() -> None:
+    spec = Gymnasium(env="Pendulum-v1").spec
+    assert (spec.proprio, spec.max_steps) == (3, 200)
+    assert (spec.action_low, spec.action_high) == ((-2.0,), (2.0,))
+    assert Gymnasium(env="Corridor-v0").spec.cameras == {"front": (4, 5)}
+
+
+def test_success_ends_a_chunk_and_is_what_the_environment_says() -> None:
+    corridor = Gymnasium(env="Corridor-v0")
+    corridor.start(1)
+    corridor.reset(0, Start("Corridor-v0", "train", 0))
+    result = corridor.step(0, np.ones((5, 1), np.float32))
+    assert result.success
+    assert result.valid.tolist() == [True] * 3 + [False] * 2
+    assert result.terminated.tolist() == [False, False, True, False, False]
+    assert result.reward.tolist() == [0, 0, 1, 0, 0]
+    corridor.close()
+
+
+def test_starts_differ_by_split_seed_and_index() -> None:
+    pendulum = Gymnasium(env="Pendulum-v1")
+    pendulum.start(1)
+    starts = [
+        Start("Pendulum-v1", "train", 0),
+        Start("Pendulum-v1", "train", 1),
+        Start("Pendulum-v1", "train", 0, 1),
+        Start("Pendulum-v1", "eval", 0),
+    ]
+    shown = {tuple(pendulum.reset(0, start).proprio.tolist()) for start in starts}
+    assert len(shown) == len(starts)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"env": "Nothing-v0"}, "env 'Nothing-v0' cannot be made"),
+        ({"env": "CartPole-v1"}, "env 'CartPole-v1' must take a vector of numbers"),
+        ({"env": "Endless-v0"}, "max_steps is needed: env 'Endless-v0' has no limit"),
+    ],
+)
+def test_an_unfit_environment_is_explained(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _ = Gymnasium(**options).spec
+
+
+def test_impossible_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="lanes must be at least 1, got 0"):
+        Gymnasium(env="Pendulum-v1", lanes=0)
+    with pytest.raises(ValueError, match="max_steps must be at least 1, got 0"):
+        Gymnasium(env="Pendulum-v1", max_steps=0)
