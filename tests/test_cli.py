@@ -138,7 +138,7 @@ def test_a_component_is_shown_with_its_options(rlvla_: Callable[..., Ended]) -> 
     shown = rlvla_("plugins", "show", "ppo")
     assert shown.code == 0
     assert shown.out.startswith("algorithm:ppo, from rlvla.plugins.algorithms\n")
-    assert "  epochs: a whole number = 1\n      Passes over each batch, " in shown.out
+    assert "  epochs: a whole number = 1\n      Passes over each batch" in shown.out
     assert rlvla_("plugins", "show", "algorithm:ppo").out == shown.out
 
 

@@ -29,6 +29,7 @@ ONE_LANE_A_WORKER = (
     "async.segment=6",
     "eval.lanes=1",
 )
+SYNCHRONOUS = ("async.rollout=false", "async.stream=false", "async.max_staleness=0")
 FREE = Curve(base_ms=0, per_sample_ms=0)
 
 
@@ -135,3 +136,31 @@ def test_a_simulation_can_be_watched_from_beside(manifest: Manifest, latencies: 
     seen = run_virtually(watched())
     assert seen == sorted(seen)
     assert seen[-1] >= 3 * 48
+
+
+@pytest.mark.parametrize(
+    ("schedule", "least", "most"), [("async", 0.95 * 15 / 16, 1), ("sync", 0, 0.3)]
+)
+def test_a_worker_that_is_ten_times_slower_costs_what_it_does_not_do_and_is_left_alive(
+    tmp_path: Path, latencies: Latencies, schedule: str, least: float, most: float
+) -> None:
+    """A batch of all lanes in lockstep waits for the slowest: that is the baseline's loss."""
+    changed = {"async": ("async.max_staleness=2",), "sync": SYNCHRONOUS}[schedule]
+    lanes = (
+        "simulator.lanes=16",
+        "schedulers.sharding={type: even, shards: 16}",
+        "schedulers.batching={type: greedy}",
+        "algorithm.batch_size=256",
+        "async.segment=4",
+    )
+    manifest = toy_manifest(tmp_path, *lanes, *changed)
+    quick = replace(latencies, generator=FREE, trainer=FREE, update_ms=0, all_reduce_ms=0)
+    rates: list[float] = []
+    for faults in (Faults(), Faults(laggards=(0,), lag=10)):
+        simulation = Simulation(
+            manifest=manifest, runtime=Virtual(latencies=quick, faults=faults), updates=23
+        )
+        run_virtually(simulation.run())
+        rates.append(simulation.result(3).decisions_per_s)
+        assert [death for death in simulation.world.deaths if not death.excused] == []
+    assert least <= rates[1] / rates[0] <= most
