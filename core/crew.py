@@ -65,7 +65,7 @@ class Crew:
             gauge = self._metrics.simulators[before + number]
             port: ShardWorker | Gather = shard
             if self._manifest.simulator.spec.batched:
-                port = Gather(shard, gauge)
+                port = Gather(shard, gauge, self.dispatcher)
                 gauge = Gauge(gauge.tracer, gauge.number)  # only batches are work
             for lane in shard.lanes:
                 keeps = self._manifest.deterministic and lane < self._ending

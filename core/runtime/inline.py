@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager, closing
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rlvla.core.memory import SharedMemory
@@ -16,7 +17,7 @@ from rlvla.core.runtime.build import (
     build_trainer,
     layout_of,
 )
-from rlvla.core.runtime.turn import turns_bytes
+from rlvla.core.runtime.turn import seconds_used, turns_bytes, used
 from rlvla.core.slots import Slots
 from rlvla.core.workers import Cell, Workers
 
@@ -55,7 +56,9 @@ class Inline:
                 InlineShard(job.lanes[n], build_shard(_own(job), n, slots, memory)) for n in numbers
             ]
             try:
-                yield Workers([Cell(shards, generators, slots)], trainer)
+                seconds = seconds_used(turns.map())
+                cell = Cell(shards, generators, slots)
+                yield Workers([cell], trainer, partial(used, job.placement.shared, seconds))
             finally:
                 trainer.close()
                 for shard in shards:

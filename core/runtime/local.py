@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from rlvla.core.errors import PreflightError
 from rlvla.core.memory import SharedMemory
 from rlvla.core.runtime.build import job_to_plain, layout_of
 from rlvla.core.runtime.process import Launch
@@ -20,17 +22,15 @@ from rlvla.core.runtime.supervision import (
     close,
     start,
 )
-from rlvla.core.runtime.turn import seconds_used, turns_bytes
+from rlvla.core.runtime.turn import seconds_used, turns_bytes, used
 from rlvla.core.slots import Slots
 from rlvla.core.workers import Cell, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from rlvla.core.placement import Placement, Resources
     from rlvla.core.workers import Job
 
 
@@ -57,6 +57,7 @@ class Local:
     @asynccontextmanager
     async def open(self, job: Job, logs: Path) -> AsyncGenerator[Workers]:
         """Start the workers; see `Runtime.open`."""
+        _check_cores(job.placement)
         layout = layout_of(job)
         async with AsyncExitStack() as stack:
             rows = SharedMemory(layout.row_bytes * job.slots, "slots")
@@ -74,12 +75,19 @@ class Local:
             stack.push_async_callback(close, workers)
             await start(workers)
             cell = Cell(shards, generators, Slots(layout, job.slots, rows.map()))
-            used = seconds_used(turns.map())
-            yield Workers([cell], trainer, partial(_named, job.placement.shared, used))
+            seconds = seconds_used(turns.map())
+            yield Workers([cell], trainer, partial(used, job.placement.shared, seconds))
 
 
-def _named(names: Sequence[str], used: NDArray[np.float64]) -> dict[str, float]:
-    return dict(zip(names, used.tolist(), strict=False))
+def _check_cores(placement: Placement) -> None:
+    mine = os.sched_getaffinity(0)
+    for group in ("simulator", "generator", "trainer"):
+        resources: Resources = getattr(placement, group)
+        if missing := {*resources.cores} - mine:
+            raise PreflightError(
+                f"placement.{group}.cores: no core {min(missing)} for this process, "
+                f"expected any of {', '.join(map(str, sorted(mine)))}"
+            )
 
 
 class _Crew:

@@ -12,6 +12,7 @@ import numpy as np
 from rlvla.core.memory import map_shared
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from mmap import mmap
     from types import TracebackType
 
@@ -61,6 +62,11 @@ class Turn:
 def turns_bytes(resources: int) -> int:
     """Return how large the file of so many resources is; it cannot be mapped if it is empty."""
     return 8 * max(resources, 1)
+
+
+def used(names: Sequence[str], seconds: NDArray[np.float64]) -> dict[str, float]:
+    """Return for how long each of these resources was used, by name."""
+    return dict(zip(names, seconds.tolist(), strict=False))
 
 
 def seconds_used(memory: mmap) -> NDArray[np.float64]:

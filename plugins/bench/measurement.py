@@ -95,5 +95,5 @@ def _busy(manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> dict[str, fl
 def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
     """Return the mean over time."""
     weights: list[float] = [row["time/seconds"] for row in rows]
-    values: list[float] = [row.get(name, 0.0) for row in rows]
+    values: list[float] = [row[name] for row in rows]
     return fmean(values, weights)

@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rlvla.core.placement import Resources
 
@@ -46,6 +46,13 @@ class Units:
         self._held: set[Unit] = set()
         self._queues: defaultdict[Unit, deque[Ticket]] = defaultdict(deque)
         self.loop = asyncio.get_running_loop()
+
+    def used(self, names: Sequence[str], cells: int) -> dict[str, float]:
+        """Return for how many seconds what is used in turns was in use, the mean over cells."""
+        return {
+            name: sum(self.busy.get(Unit(cell, "turn", name), 0.0) for cell in range(cells)) / cells
+            for name in names
+        }
 
     def acquire(self, ticket: Ticket) -> None:
         """Call `ticket.granted` once it holds one of the units that it claims, maybe at once."""

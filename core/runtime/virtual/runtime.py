@@ -116,7 +116,8 @@ class Virtual:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(close, workers)
             await start(workers)
-            yield Workers(cells, trainer)
+            used = partial(world.units.used, job.placement.shared, self.cells)
+            yield Workers(cells, trainer, used)
 
 
 class VirtualRows:

@@ -101,7 +101,7 @@ class Shard(Worker):
 
     def _reset(self, lane: int, into: int) -> None:
         self._left[lane] = self.world.episodes.max_steps
-        self.memory.observe(lane, into)
+        self.memory.begun(lane, into)
 
     def _replay(self, lane: int, slots: Sequence[int], into: int) -> None:
         self._left[lane] = self.world.episodes.max_steps - self.world.episodes.chunk * len(slots)

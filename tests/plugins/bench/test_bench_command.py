@@ -38,7 +38,8 @@ def _bench(
         with pytest.raises(SystemExit) as ended:
             cli.main()
         code = ended.value.code
-        return code if isinstance(code, int) else 0, *capfd.readouterr()
+        out, err = capfd.readouterr()
+        return code if isinstance(code, int) else 0, out, err
 
     return call
 
