@@ -9,21 +9,24 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from toys.plugin import installed_environment, toy_manifest, toy_plugins, write_toy_manifest
 from toys.processes import simulators_of
 from toys.state import saved_state
 
 from rlvla.core import history
-from rlvla.core.run import run_manifest
+from rlvla.core.manifest import load
+from rlvla.core.run import StoppedError, resume_run, run_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 FIXED = ("deterministic=true", "checkpoint.every=4", "budget.updates=10", "async.segment=2")
 LOCAL = "runtime={type: local}"
@@ -71,6 +74,26 @@ def killing_simulators(run_dir: Path, seed: int) -> Generator[list[int]]:
         thread.join()
 
 
+@contextmanager
+def signalling(pid: int, run_dir: Path, *, step: int) -> Generator[None]:
+    """Send SIGINT to a process once the run has made so many updates."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while updates_of(run_dir) < step:
+            if ended.wait(0.002):
+                return
+        os.kill(pid, signal.SIGINT)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 @pytest.fixture(name="plain", scope="module")
 def plain_hash(tmp_path_factory: pytest.TempPathFactory) -> str:
     return hash_of(run(tmp_path_factory.mktemp("plain") / "toy"))
@@ -101,7 +124,7 @@ def test_simulators_that_are_killed_do_not_change_the_weights(tmp_path: Path, pl
     assert hash_of(run_dir) == plain
 
 
-def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_weights(
+def test_a_command_that_is_stopped_and_resumed_ends_with_the_same_weights(
     tmp_path: Path, plain: str
 ) -> None:
     environment = installed_environment(tmp_path)
@@ -111,20 +134,54 @@ def test_a_run_that_is_stopped_and_resumed_ends_with_the_same_weights(
         return subprocess.Popen(command, env=environment, cwd=tmp_path)
 
     run_dir = tmp_path / "run"
-    options = _flags([*FIXED, LOCAL, "simulator.delay_s=0.008"])
+    options = [word for one in (*FIXED, LOCAL, "simulator.delay_s=0.001") for word in ("-s", one)]
     process = rlvla("run", str(write_toy_manifest(tmp_path)), *options)
-    for stop, step, code in (
-        (signal.SIGINT, 2, 75),
-        (signal.SIGINT, 6, 75),
-        (signal.SIGKILL, 9, -9),
-    ):
-        _wait_until(run_dir, step, process)
-        process.send_signal(stop)
-        assert process.wait(30) == code
-        process = rlvla("resume", str(run_dir))
-    assert process.wait(60) == 0
+    with signalling(process.pid, run_dir, step=6):
+        assert process.wait(60) == 75
+    assert rlvla("resume", str(run_dir)).wait(60) == 0
     assert [row["step"] for row in history.read(run_dir / history.HISTORY)] == [*range(1, 11)]
     assert hash_of(run_dir) == plain
+
+
+def test_wherever_a_run_is_stopped_it_ends_with_the_same_weights(
+    tmp_path: Path, plain: str
+) -> None:
+    plugins = toy_plugins()
+    manifest = toy_manifest(tmp_path, *FIXED, "simulator.delay_s=0.001", plugins=plugins)
+    with signalling(os.getpid(), tmp_path / "run", step=1), pytest.raises(StoppedError):
+        run_manifest(manifest, plugins)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    for step in (3, 6, 9):
+        with signalling(os.getpid(), tmp_path / "run", step=step), pytest.raises(StoppedError):
+            resume_run(tmp_path / "run", manifest, plugins)
+    assert hash_of(resume_run(tmp_path / "run", manifest, plugins)) == plain
+
+
+PHASES = """
+phases:
+- algorithm: {type: sft, demonstrations: 8, batch_size: 32, micro_batch_size: 8, lr: 0.1}
+  budget: {updates: 3}
+- algorithm: {type: ppo, batch_size: 32, micro_batch_size: 8, lr: 0.1}
+  budget: {updates: 7}
+"""
+
+
+def test_demonstrations_that_are_lost_are_repeated_and_later_phases_start_anew(
+    tmp_path: Path,
+) -> None:
+    states: list[dict[str, NDArray[np.float32]]] = []
+    for fault in ("none", "raise"):
+        (tmp_path / fault).mkdir()
+        lines = write_toy_manifest(tmp_path / fault).read_text().splitlines()
+        kept = [line for line in lines if not line.startswith(("algorithm", "budget"))]
+        path = tmp_path / fault / "phases.yaml"
+        path.write_text("\n".join(kept) + PHASES)
+        plugins = toy_plugins()
+        overrides = (*FIXED[:2], f"simulator.fault={fault}", "simulator.after=9")
+        run_dir = run_manifest(load(path, plugins.components, overrides=overrides), plugins)
+        states.append(saved_state(run_dir / "checkpoints" / "step-000000010"))
+    for name, tensor in states[0].items():
+        np.testing.assert_array_equal(tensor, states[1][name], err_msg=name)
 
 
 def test_other_seeds_and_orders_give_other_weights(tmp_path: Path, plain: str) -> None:
@@ -137,15 +194,3 @@ def updates_of(run_dir: Path) -> int:
     """Return how many updates are logged."""
     path = run_dir / history.HISTORY
     return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def _flags(overrides: list[str]) -> list[str]:
-    return [word for one in overrides for word in ("-s", one)]
-
-
-def _wait_until(run_dir: Path, step: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while updates_of(run_dir) < step:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
