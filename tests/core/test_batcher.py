@@ -12,7 +12,7 @@ from rlvla.core.batcher import Batcher, Lockstep
 from rlvla.core.clock import now
 from rlvla.core.errors import ClosedError
 from rlvla.core.metrics import Metrics
-from rlvla.core.types import Request
+from rlvla.core.types import Acted, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,13 +29,13 @@ class Slow:
     batches: list[tuple[float, list[int]]] = field(default_factory=list[tuple[float, list[int]]])
     """When each batch began, and its slots."""
 
-    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
+    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Acted:
         assert rows == len(requests)
         self.batches.append((now(), [request.slot for request in requests]))
         await asyncio.sleep(1)
         if self.fails:
             raise RuntimeError("out of memory")
-        return version
+        return Acted(version)
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Full:
     def patience_ms(self, waited_ms: float) -> float | None:
         return max(self.wait_ms - waited_ms, 0.0)
 
-    def served(self, size: int, seconds: float) -> None:
+    def served(self, size: int, seconds: float, waited: float) -> None:
         pass
 
 
