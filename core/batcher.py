@@ -102,8 +102,7 @@ class Batcher:
         self._queue.append(Waiting(request, decided, now()))
         self.wake()
         if self.serving:
-            for rival in self.rivals:
-                rival.wake()
+            self._call_rivals()
         return decided
 
     async def run(self) -> None:
@@ -128,6 +127,12 @@ class Batcher:
         """Look at the queue again."""
         if self._waker is not None and not self._waker.done():
             self._waker.set_result(None)
+
+    def _call_rivals(self) -> None:
+        """Have those who have nothing to do look at the queue here."""
+        if self._queue:
+            for rival in self.rivals:
+                rival.wake()
 
     def _stolen(self) -> list[Waiting]:
         """Take from the longest queue of those whose own generator is busy."""
@@ -161,6 +166,7 @@ class Batcher:
         self._gauge.span("batch", self._number, min(one.since for one in batch))
         began = now()
         self.serving = True
+        self._call_rivals()
         try:
             with self._gauge.busy("infer", self._number, size=len(batch)):
                 acted = await self._generator.act(requests, version=self.version, rows=rows)

@@ -60,7 +60,7 @@ class Crew:
             gauge = self._metrics.simulators[before + number]
             port: ShardWorker | Gather = shard
             if self._manifest.simulator.spec.batched:
-                port = Gather(shard, gauge)
+                port = Gather(shard, gauge, self.dispatcher)
                 gauge = Gauge(gauge.tracer, gauge.number)  # only batches are work
             for lane in shard.lanes:
                 yield Lane(lane, port, self.dispatcher, self.free, gauge)

@@ -10,6 +10,7 @@ from rlvla.core.errors import LaneLostError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from rlvla.core.dispatcher import Dispatcher
     from rlvla.core.gauge import Gauge
     from rlvla.core.types import Outcome, Start
     from rlvla.core.workers import Beginning, ShardWorker
@@ -22,13 +23,16 @@ class Gather:
     """A shard whose lanes wait for each other: a batched simulator keeps its batch whole.
 
     What is asked of lanes goes on when every lane that takes part has asked for something, as
-    one call for those that begin an episode and one for those that step.
+    one call for those that begin an episode and one for those that step. Until then a lane cannot
+    ask for a decision, and no batch of decisions waits for it: the other lanes of its group may
+    need one before they come here.
     """
 
-    def __init__(self, shard: ShardWorker, gauge: Gauge) -> None:
+    def __init__(self, shard: ShardWorker, gauge: Gauge, dispatcher: Dispatcher) -> None:
         self.lanes = shard.lanes
         self._shard = shard
         self._gauge = gauge
+        self._dispatcher = dispatcher
         self._members: set[int] = set()
         self._resets: Asked = {}
         self._steps: Asked = {}
@@ -59,6 +63,7 @@ class Gather:
     def _ask(self, asked: Asked, lane: int, what: tuple[Any, ...]) -> asyncio.Future[Any]:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         asked[lane] = (what, answer)
+        self._dispatcher.leave(lane)
         self._look_soon()
         return answer
 
@@ -71,6 +76,8 @@ class Gather:
             return
         resets, steps, self._resets, self._steps = self._resets, self._steps, {}, {}
         if resets or steps:
+            for lane in self._members & (resets.keys() | steps.keys()):
+                self._dispatcher.join(lane)
             task = asyncio.create_task(self._go_on(resets, steps))
             self._running.add(task)
             task.add_done_callback(self._gone_on)

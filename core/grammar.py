@@ -206,7 +206,7 @@ def _name(name: str) -> None:
 
 def _padding(sizes: Sequence[int]) -> None:
     if any(size < 1 for size in sizes):
-        raise OptionError(f"sizes must be at least 1, got {show([*sizes])}")
+        raise OptionError(f"sizes must be at least 1, got {[*sizes]}")
 
 
 def _seed(seed: int) -> None:

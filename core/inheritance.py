@@ -53,7 +53,8 @@ class Composer:
         """Return the merged document of a path or packaged name."""
         found = self._find(source)
         if found is None:
-            near = ", ".join(sorted(one.stem for one in self._packaged.glob("*.yaml")))
+            named = (one.relative_to(self._packaged) for one in self._packaged.rglob("*.yaml"))
+            near = ", ".join(sorted(str(one.with_suffix("")) for one in named))
             raise complain(Mark(str(source)), f"no such manifest; packaged ones: {near or 'none'}")
         return self._compose(found, ())
 

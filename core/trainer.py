@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -94,7 +95,7 @@ class Trainer:
         for one in self._statistics.values():
             one.finish()
         self.updates += 1
-        metrics = {name: float(np.mean(values)) for name, values in self._metrics.items()}
+        metrics = {name: float(torch.cat(parts).mean()) for name, parts in self._metrics.items()}
         self._begin()
         return metrics
 
@@ -132,8 +133,8 @@ class Trainer:
     def _begin(self) -> None:
         self._batch = Batch()
         self._backwarded = 0
-        self._metrics: defaultdict[str, list[float]] = defaultdict(list)
-        self._optimizer.zero_grad()
+        self._metrics: defaultdict[str, list[torch.Tensor]] = defaultdict(list)
+        self._forget_gradients()
 
     def _read(self, segments: Sequence[Segment]) -> dict[str, Array]:
         slots = [slot for segment in segments for slot in segment.slots]
@@ -187,11 +188,12 @@ class Trainer:
         statistics["updates"] = (float(self.updates), 0.0)
         with self.turn:
             loss, metrics = self._algorithm.loss(self._policy, batch, statistics)
-            if not torch.isfinite(loss).all():  # a clipped ratio of NaN has a gradient of zero
+            total = loss.sum()
+            if not math.isfinite(total.item()):  # a clipped ratio of NaN has a gradient of zero
                 raise TrainingError(f"the loss of update {self.updates} is not finite")
-            torch.autograd.backward(loss.sum() / self._minibatch)
+            torch.autograd.backward(total / self._minibatch)
         for name, values in {"loss": loss, **metrics}.items():
-            self._metrics[name] += values.detach().tolist()
+            self._metrics[name].append(values.detach())
         self._backwarded += len(loss)
         if self._backwarded % self._minibatch == 0:
             self._descend()
@@ -203,12 +205,16 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(
             self._parameters.values(), self._algorithm.max_grad_norm
         )
-        if not torch.isfinite(norm):
+        if not math.isfinite(norm.item()):
             raise TrainingError(f"the gradient of update {self.updates} is not finite")
         self._published.result()  # the copy reads what the step changes
         self._optimizer.step()
-        self._optimizer.zero_grad()
-        self._metrics["grad_norm"].append(float(norm))
+        self._forget_gradients()
+        self._metrics["grad_norm"].append(norm[None])
+
+    def _forget_gradients(self) -> None:
+        for parameter in self._parameters.values():  # a tenth of the time of `zero_grad`
+            parameter.grad = None
 
     def _moments(self) -> dict[str, list[float]]:
         return {name: one.state() for name, one in self._statistics.items()}

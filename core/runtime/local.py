@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from rlvla.core.errors import PreflightError
 from rlvla.core.memory import SharedMemory
 from rlvla.core.runtime.build import job_to_plain, layout_of
 from rlvla.core.runtime.process import Launch
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
+    from rlvla.core.placement import Placement, Resources
     from rlvla.core.workers import Job
 
 
@@ -54,6 +57,7 @@ class Local:
     @asynccontextmanager
     async def open(self, job: Job, logs: Path) -> AsyncGenerator[Workers]:
         """Start the workers; see `Runtime.open`."""
+        _check_cores(job.placement)
         layout = layout_of(job)
         async with AsyncExitStack() as stack:
             rows = SharedMemory(layout.row_bytes * job.slots, "slots")
@@ -73,6 +77,17 @@ class Local:
             cell = Cell(shards, generators, Slots(layout, job.slots, rows.map()))
             seconds = seconds_used(turns.map())
             yield Workers([cell], trainer, partial(used, job.placement.shared, seconds))
+
+
+def _check_cores(placement: Placement) -> None:
+    mine = os.sched_getaffinity(0)
+    for group in ("simulator", "generator", "trainer"):
+        resources: Resources = getattr(placement, group)
+        if missing := {*resources.cores} - mine:
+            raise PreflightError(
+                f"placement.{group}.cores: no core {min(missing)} for this process, "
+                f"expected any of {', '.join(map(str, sorted(mine)))}"
+            )
 
 
 class _Crew:

@@ -101,8 +101,12 @@ class SupervisedShard:
         return Outcome(*await self._ask(lane, "demonstrate", lane, slot, into))
 
     async def step_batch(self, moves: Sequence[Move]) -> Sequence[Outcome]:
-        """Execute the actions of many lanes at once; see `ShardWorker.step_batch`."""
-        answers = await self._ask(moves[0][0], "step_batch", moves)
+        """Execute the actions of many lanes at once; see `ShardWorker.step_batch`.
+
+        Lanes whose worker has ended meanwhile take the others with them, which have just begun.
+        """
+        lane = min((lane for lane, _, _ in moves), key=lambda one: self._holders[one].alive)
+        answers = await self._ask(lane, "step_batch", moves)
         return [Outcome(*answer) for answer in answers]
 
     async def close(self) -> None:
@@ -229,7 +233,10 @@ async def start(workers: Sequence[Worker]) -> None:
             for worker in workers:
                 group.create_task(worker.ready())
     except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+        first = failures.exceptions[0]
+        if isinstance(first, WorkerDiedError):
+            raise PluginError(f"{first}; it did not even start") from None
+        raise first from None
 
 
 async def close(workers: Sequence[Worker]) -> None:

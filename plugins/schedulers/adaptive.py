@@ -56,6 +56,9 @@ if TYPE_CHECKING:
 
 HORIZON = tuple(2 ** (-step / 2) for step in range(12))
 """Waits that are considered, in units of a: none longer can pay."""
+SHORTEST = 1e-4
+"""Seconds of the shortest wait that is considered: a shorter one costs the event loop more than the
+generator can save, and would be followed by another one."""
 REMEMBERED = 8
 """Batches under way that are kept; more than one only if other generators steal."""
 
@@ -159,6 +162,8 @@ class _Rule:
         best, wait = 0.0, 0.0
         for part in HORIZON:
             time = part * fixed
+            if time < SHORTEST:
+                break
             more = min(self._expected(ages, time), self.most - waiting)
             saved = more * (fixed - each * (waiting - behind + more) * spare)
             gain = saved - (waiting + behind * spare) * time

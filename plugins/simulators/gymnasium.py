@@ -107,6 +107,8 @@ class Gymnasium:
             return gymnasium.make(self.env, disable_env_checker=True, **limit, **self.kwargs)
         except (gymnasium.error.Error, ImportError) as error:
             raise ValueError(f"env {self.env!r} cannot be made: {error}") from error
+        except TypeError as error:
+            raise ValueError(f"kwargs do not fit env {self.env!r}: {error}") from error
 
     def _spec_of(self, made: Any) -> SimulatorSpec:  # noqa: ANN401 - an environment
         shown, taken = made.observation_space, made.action_space

@@ -28,9 +28,11 @@ class Slow:
     fails: bool = False
     batches: list[tuple[float, list[int]]] = field(default_factory=list[tuple[float, list[int]]])
     """When each batch began, and its slots."""
+    rows: list[int] = field(default_factory=list[int])
+    """Rows of each forward pass."""
 
     async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Acted:
-        assert rows == len(requests)
+        self.rows.append(rows)
         self.batches.append((now(), [request.slot for request in requests]))
         await asyncio.sleep(1)
         if self.fails:
@@ -242,5 +244,46 @@ def test_a_lane_that_was_cancelled_neither_counts_nor_holds_up_the_others(
             await asyncio.wait(lanes)
             batcher.close()
         assert [slots for _, slots in generator.batches] == [[1, 2]]
+
+    virtually(main())
+
+
+def test_a_forward_pass_is_padded_to_the_next_size(virtually: Callable[..., object]) -> None:
+    async def main() -> None:
+        generator = Slow()
+        batcher = Batcher(Full(5, 0.0), generator, Metrics(1), padding=(4, 2, 8))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(batcher.run())
+            for size in (1, 2, 3, 5):
+                await asyncio.wait([group.create_task(_ask(batcher, n)) for n in range(size)])
+            batcher.close()
+        assert [len(slots) for _, slots in generator.batches] == [1, 2, 3, 5]
+        assert generator.rows == [2, 2, 4, 8]
+
+    virtually(main())
+
+
+def test_a_batcher_with_nothing_to_do_takes_what_waits_for_a_busy_one(
+    virtually: Callable[..., object],
+) -> None:
+    async def main() -> None:
+        generators = [Slow(), Slow()]
+        metrics = Metrics(1, 2)
+        busy, idle = (
+            Batcher(Full(1, 0.0), generator, metrics, number=number)
+            for number, generator in enumerate(generators)
+        )
+        busy.rivals, idle.rivals = [idle], [busy]
+        async with asyncio.TaskGroup() as group:
+            for batcher in (busy, idle):
+                group.create_task(batcher.run())
+            await asyncio.wait([group.create_task(_ask(busy, slot)) for slot in range(5)])
+            for batcher in (busy, idle):
+                batcher.close()
+        assert sorted(slots for one in generators for _, slots in one.batches) == [
+            [slot] for slot in range(5)
+        ]
+        assert len(generators[1].batches) == 2
+        assert generators[0].batches[0] == (0.0, [0]), "an idle generator serves its own"
 
     virtually(main())

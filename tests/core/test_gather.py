@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from rlvla.core.batcher import Batcher, Lockstep
+from rlvla.core.dispatcher import Dispatcher
 from rlvla.core.errors import LaneLostError
 from rlvla.core.gather import Gather
 from rlvla.core.gauge import Gauge
-from rlvla.core.types import Outcome, Start
+from rlvla.core.metrics import Metrics
+from rlvla.core.types import Acted, Outcome, Request, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,10 +47,24 @@ class Batched:
 
 def gathered() -> tuple[Gather, Batched]:
     shard = Batched()
-    gather = Gather(cast("ShardWorker", shard), Gauge())
+    gather = Gather(cast("ShardWorker", shard), Gauge(), dispatched())
     for lane in shard.lanes:
         gather.join(lane)
     return gather, shard
+
+
+def dispatched() -> Dispatcher:
+    """Three lanes that one generator serves in lockstep."""
+    batcher = Batcher(Lockstep(), Quick(), Metrics(1))
+    return Dispatcher([batcher], [0, 0, 0], 0)
+
+
+class Quick:
+    """A generator that decides at once, with version 7."""
+
+    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Acted:
+        del requests, version, rows
+        return Acted(7)
 
 
 def test_lanes_step_together_once_all_have_asked(virtually: Callable[..., object]) -> None:
@@ -110,5 +127,36 @@ def test_the_lanes_of_a_batch_share_its_fate_each_under_its_own_name(
         assert [str(one) for one in lost] == [f"lane {n}: its worker was killed" for n in range(3)]
         with pytest.raises(LaneLostError):
             raise cast("LaneLostError", lost[1])
+
+    virtually(main())
+
+
+def test_lanes_that_wait_for_a_decision_do_not_wait_for_one_that_waits_here_for_them(
+    virtually: Callable[..., object],
+) -> None:
+    """One lane begins an episode while the others go on with theirs: lockstep in both places."""
+
+    async def main() -> None:
+        shard, batcher = Batched(), Batcher(Lockstep(), Quick(), Metrics(1))
+        dispatcher = Dispatcher([batcher], [0, 0, 0], 0)
+        gather = Gather(cast("ShardWorker", shard), Gauge(), dispatcher)
+        serving = asyncio.create_task(batcher.run())
+        for lane in shard.lanes:
+            dispatcher.join(lane)
+            gather.join(lane)
+
+        async def goes_on(lane: int) -> int:
+            made = await dispatcher.decide(Request(lane, lane, 0, 1.0))
+            await gather.step(lane, lane, into=lane + 3)
+            return made
+
+        begins = gather.reset(0, START, into=3)
+        assert await asyncio.gather(begins, goes_on(1), goes_on(2)) == [None, 7, 7]
+        assert shard.calls == [("step", [1, 2]), ("reset", [0])]
+        again = [dispatcher.decide(Request(lane, lane, 0, 1.0)) for lane in (1, 2)]
+        await asyncio.sleep(1)
+        assert not any(one.done() for one in again)  # the first lane is back: they wait for it
+        dispatcher.close()
+        await serving
 
     virtually(main())

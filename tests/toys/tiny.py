@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ class Tiny:
     chunk: int = 1
     """C."""
     fault: str = "none"
-    """`act:N` or `evaluate:N`: the process dies in the N-th call; `act!`, `build!`: it raises."""
+    """`act:N` or `evaluate:N`: the process dies in the N-th call; `act!`, `build!`: it raises;
+    `build`: it dies."""
 
     def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
         actions = (self.chunk, spec.action_dim)
@@ -37,6 +39,8 @@ class Tiny:
         from toys.network import Network, TinyPolicy
 
         del spec
+        if self.fault == "build":
+            os._exit(9)
         if self.fault == "build!":
             raise RuntimeError("the network is broken")
         return TinyPolicy(Network(self.chunk, seed=seed), self.fault)

@@ -13,7 +13,7 @@ from toys.plugin import toy_manifest, toy_plugins
 from toys.processes import listening, simulators_of, workers_of
 
 from rlvla.core import history
-from rlvla.core.errors import PluginError, RlvlaError, TrainingError
+from rlvla.core.errors import PluginError, PreflightError, RlvlaError, TrainingError
 from rlvla.core.run import run_manifest
 
 if TYPE_CHECKING:
@@ -114,6 +114,16 @@ def test_a_generator_that_dies_is_replaced_and_costs_nothing(tmp_path: Path) -> 
     rows = run(tmp_path, "model.fault=act:20")
     assert rows[-1]["ledger/trained"] == 3 * 32
     assert not any(name.startswith("ledger/dropped_") for name in rows[-2])
+
+
+def test_cores_that_are_not_there_are_told_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(PreflightError, match=r"^placement\.trainer\.cores: no core 4096 for this"):
+        run(tmp_path, "placement={trainer: {cores: [0, 4096]}}")
+
+
+def test_a_worker_that_dies_while_it_starts_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=r"ended with exit code 9; .*; it did not even start"):
+        run(tmp_path, "model.fault=build")
 
 
 def test_a_simulator_that_always_dies_ends_the_run(tmp_path: Path) -> None:

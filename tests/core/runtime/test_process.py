@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from toys.tiny import Tiny
 
 from rlvla.core.errors import LaneLostError, PluginError
 from rlvla.core.memory import SharedMemory
+from rlvla.core.placement import Resources
 from rlvla.core.runtime.build import job_to_plain, layout_of
 from rlvla.core.runtime.calls import AnswerError, Calls, WorkerDiedError
 from rlvla.core.runtime.local import Local
@@ -27,7 +29,6 @@ from rlvla.plugins.algorithms.ppo import PPO
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
 START = Start("go", "train", 0)
 
@@ -144,3 +145,31 @@ def test_a_simulator_that_a_worker_cannot_import_ends_the_run(tmp_path: Path) ->
 
     with pytest.raises(PluginError, match=r"simulator-0 could not be started: .*Error"):
         with_shard(tmp_path, Hidden(), body)
+
+
+def test_a_worker_has_the_cores_and_the_device_of_its_placement(tmp_path: Path) -> None:
+    core = max(os.sched_getaffinity(0))
+
+    async def main() -> None:
+        with closing(SharedMemory(4096, "test")) as memory:
+            launch = Launch(
+                slots=memory.fd,
+                weights=memory.fd,
+                turns=memory.fd,
+                logs=tmp_path,
+                number=3,
+                resources=Resources(cores=(core,), gpus=(5, 7)),
+            )
+            worker = Calls("generator-3", launch.connect)
+            with pytest.raises(AnswerError):  # it has bound itself before it answers
+                await worker.call("build", "generator", 0, {}, within=30)
+            (pid,) = workers_of()
+            assert os.sched_getaffinity(pid) == {core}
+            assert b"CUDA_VISIBLE_DEVICES=7" in _environment(pid)
+            await worker.close(30)
+
+    asyncio.run(main())
+
+
+def _environment(pid: int) -> list[bytes]:
+    return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")

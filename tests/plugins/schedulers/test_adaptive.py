@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from toys.closed import Closed
 
+from rlvla.core.types import Queue
 from rlvla.plugins.schedulers.adaptive import Adaptive
 from rlvla.plugins.schedulers.curve import LearnedCurve
 from rlvla.plugins.schedulers.dynamic import Dynamic
@@ -111,3 +112,13 @@ def test_old_returns_are_forgotten() -> None:
     for seconds in (*[1.0] * 600, *[2.0] * 512):
         returns.learn(seconds)
     assert returns.share(0.0, 1.5) == 0.0
+
+
+@pytest.mark.parametrize(("scale", "taken"), [(1e-6, [0]), (1e-2, [])])
+def test_it_does_not_wait_for_less_than_a_timer_is_worth(scale: float, taken: list[int]) -> None:
+    """The other lane is back in a fifth of a batch: that would pay, if it were not rounding."""
+    rule = Adaptive().rule({})
+    rule.curve = LearnedCurve(fixed=scale)
+    rule.returns.learn(scale / 5)
+    rule.away = {1: 0.0}
+    assert [*rule.take(Queue([0], {0, 1}, 0.0, 0.0, [0.0]))] == taken

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -163,10 +162,14 @@ def test_a_generator_tells_how_long_it_waited_for_its_turn(
             cell = workers.cells[0]
             segment = await _segment(cell, 0, range(9))
             await cell.shards[1].reset(2, START, into=40)
-            act = partial(cell.generators[0].act, [_request(2, 40)], version=0, rows=1)
-            _, acted = await asyncio.gather(workers.trainer.accumulate([segment]), act())
+            training = asyncio.ensure_future(workers.trainer.accumulate([segment]))
+            await asyncio.sleep(0)
+            generator = cell.generators[0]
+            acted = await generator.act([_request(2, 40)], version=0, rows=1)
             np.testing.assert_allclose(acted.waited_s, 4)
-            assert (await act()).waited_s == 0, "the turn is free"
+            await training
+            acted = await generator.act([_request(2, 40)], version=0, rows=1)
+            assert acted.waited_s == 0, "the turn is free"
 
     virtually(main())
 

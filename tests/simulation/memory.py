@@ -1,0 +1,97 @@
+"""A virtual memory that forgets a slot as soon as nobody holds it, and looks closer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rlvla.core.runtime.virtual.memory import Memory, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rlvla.core.slots import FreeSlots
+    from rlvla.core.types import Request, Segment
+
+
+class StrictMemory(Memory):
+    """The rows of one cell; `held` says how many hold each slot."""
+
+    def __init__(self, cell: int, *, banks: int, segment: int, endless: bool) -> None:
+        super().__init__(cell, banks=banks)
+        self.held: Counter[int] = Counter()
+        self.dropped: set[int] = set()
+        """Held slots whose decision came to nothing: they only show what followed another."""
+        self._segment = segment
+        self._endless = endless
+        """No episode ends but by its time limit."""
+
+    def look(self, requests: Sequence[Request]) -> None:
+        """See `Memory.look`; also, a batch is of one version and asks once a lane."""
+        if len({request.version for request in requests}) > 1:
+            self.violated(f"{requests} must be decided by different versions")
+        if len({request.lane for request in requests}) < len(requests):
+            self.violated(f"{requests} holds a lane twice")
+        super().look(requests)
+
+    def train(self, segment: Segment) -> None:
+        """See `Memory.train`; also, a segment is whole, and goes on where nothing ended it."""
+        if len(segment) != self._segment:
+            self.violated(f"{segment} has {len(segment)} of {self._segment} decisions")
+        super().train(segment)
+        if self._endless and segment.bootstrap[-1] < 0:
+            self.violated(f"{segment} goes on, but not in what it holds")
+
+    def taken(self, slot: int) -> None:
+        """Note that somebody took a slot that nobody held: what was in it is gone."""
+        if self.held[slot]:
+            self.violated(f"slot {slot} was given away while it was held")
+        self.held[slot] = 1
+        self.rows.pop(slot, None)
+
+    def released(self, slot: int) -> None:
+        """Note that somebody let go of a slot."""
+        self.held[slot] -= 1
+        if not self.held[slot]:
+            del self.held[slot]
+            self.rows.pop(slot, None)
+            self.dropped.discard(slot)
+        elif slot in self.rows and self._follows(self.rows[slot]):
+            self.dropped.add(slot)
+
+    def _follows(self, row: Row) -> bool:
+        """Return whether what a row followed is held: who lets go of a segment does so in order."""
+        before = (row.lane, row.ordinal - 1)
+        return any((one.lane, one.ordinal) == before for _, one in self.holding())
+
+    def holding(self) -> Iterator[tuple[int, Row]]:
+        """Yield the held slots that something was written into."""
+        return ((slot, self.rows[slot]) for slot in self.held if slot in self.rows)
+
+
+class HeldSlots:
+    """Free slots that tell the memory who holds what."""
+
+    def __init__(self, free: FreeSlots, memory: StrictMemory) -> None:
+        self._free = free
+        self._memory = memory
+        self.cell = free.cell
+
+    def __len__(self) -> int:
+        return len(self._free)
+
+    def take(self) -> int:
+        slot = self._free.take()
+        self._memory.taken(slot)
+        return slot
+
+    def hold(self, slot: int) -> None:
+        self._free.hold(slot)
+        self._memory.held[slot] += 1
+
+    def release(self, slots: Iterable[int]) -> None:
+        mine = [*slots]
+        self._free.release(mine)
+        for slot in mine:
+            if slot >= 0:
+                self._memory.released(slot)
