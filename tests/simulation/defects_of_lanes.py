@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rlvla.core.collector import Collector
 from rlvla.core.errors import ClosedError, LaneLostError
 from rlvla.core.gather import Gather
 from rlvla.core.lane import Lane
 from rlvla.core.rollout import Rollout
-from rlvla.core.rollout import (
-    _Collector as Collector,  # pyright: ignore[reportPrivateUsage]  # its defects are planted here
-)
 from rlvla.core.runtime.calls import Calls, WorkerDiedError
 from rlvla.core.runtime.supervision import SupervisedGenerator, SupervisedShard
 from rlvla.core.slots import FreeSlots
@@ -26,11 +24,14 @@ if TYPE_CHECKING:
 
 class ForgetsLostLanes(Rollout):
     async def run(self, lane: Lane) -> None:
-        collector = Collector(self, lane)
+        collector = Collector(self, lane, self.starts)
         try:
             while True:
                 await self.admission.enter(self.length)
-                await collector.segment()
+                self.streamer.open(lane.number, version=lane.version, decisions=self.length)
+                segment = await collector.segment()
+                self.admission.finish(self.length)
+                self.streamer.put(segment)
         except ClosedError:
             return
         except LaneLostError as lost:
@@ -60,8 +61,8 @@ class DropsUncounted(Collector):
 
 
 class CutsSegmentsAtTheEndOfAnEpisode(Collector):
-    async def _decision(self) -> None:
-        await super()._decision()
+    async def _decision(self, version: int) -> None:
+        await super()._decision(version)
         if self._lane.slot < 0:
             missing = self._shared.length - len(self._slots)
             self._slots += self._slots[-1:] * missing
@@ -72,9 +73,9 @@ class CutsSegmentsAtTheEndOfAnEpisode(Collector):
 class BootstrapsFromTheNextEpisode(Collector):
     """The classic: what follows a truncation is taken from the row that comes after."""
 
-    async def _decision(self) -> None:
+    async def _decision(self, version: int) -> None:
         after_truncation = self._lane.slot < 0 and bool(self._slots) and self._bootstrap[-1] >= 0
-        await super()._decision()
+        await super()._decision(version)
         if after_truncation and len(self._slots) > 1:
             wrong = self._slots[-1]
             self._lane.free.release([self._bootstrap[-2]])
@@ -100,11 +101,11 @@ class AsksForAnotherSlot(Lane):
 
     _asked = -1
 
-    async def decide(self, temperature: float) -> int:
+    async def decide(self, temperature: float, *, version: int = -1) -> int:
         mine, self._asked = self.slot, self.slot if self._asked < 0 else self._asked
         self.slot, self._asked = self._asked, mine
         try:
-            return await super().decide(temperature)
+            return await super().decide(temperature, version=version)
         finally:
             self.slot = mine
 
@@ -206,13 +207,13 @@ class StepsABatchWithASuccessor(SupervisedShard):
 
 LANES: Mapping[str, Mapping[str, object]] = {
     "forgets a lane that was lost": {"pipeline:Rollout": ForgetsLostLanes},
-    "goes on in a lost episode": {"rollout:_Collector": GoesOnInALostEpisode},
-    "leaks the slots of what is lost": {"rollout:_Collector": LeaksWhatIsLost},
-    "drops decisions uncounted": {"rollout:_Collector": DropsUncounted},
-    "fills up short segments": {"rollout:_Collector": CutsSegmentsAtTheEndOfAnEpisode},
-    "bootstraps from the next episode": {"rollout:_Collector": BootstrapsFromTheNextEpisode},
-    "does not bootstrap": {"rollout:_Collector": NoBootstrap},
-    "does not hold the bootstrap": {"rollout:_Collector": DoesNotHoldTheBootstrap},
+    "goes on in a lost episode": {"rollout:Collector": GoesOnInALostEpisode},
+    "leaks the slots of what is lost": {"rollout:Collector": LeaksWhatIsLost},
+    "drops decisions uncounted": {"rollout:Collector": DropsUncounted},
+    "fills up short segments": {"rollout:Collector": CutsSegmentsAtTheEndOfAnEpisode},
+    "bootstraps from the next episode": {"rollout:Collector": BootstrapsFromTheNextEpisode},
+    "does not bootstrap": {"rollout:Collector": NoBootstrap},
+    "does not hold the bootstrap": {"rollout:Collector": DoesNotHoldTheBootstrap},
     "asks for another slot": {"crew:Lane": AsksForAnotherSlot},
     "executes a decision twice": {"crew:Lane": ExecutesTwice},
     "overwrites an observation that is needed": {"crew:Lane": ReusesItsSlot},

@@ -59,9 +59,9 @@ class WatchedRule:
         """Return that of the rule."""
         return self.rule.patience_ms(waited_ms)
 
-    def served(self, size: int, seconds: float) -> None:
+    def served(self, size: int, seconds: float, waited: float) -> None:
         """Tell the rule."""
-        self.rule.served(size, seconds)
+        self.rule.served(size, seconds, waited)
 
     def _in_order(self, queue: Queue, taken: Sequence[int]) -> None:
         """Check that a rule without groups serves who came first, and no more than it may."""
