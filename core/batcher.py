@@ -37,7 +37,7 @@ class Lockstep:
         del waited_ms
         return None
 
-    def served(self, size: int, seconds: float) -> None:
+    def served(self, size: int, seconds: float, waited: float) -> None:
         """Learn nothing."""
 
 
@@ -171,14 +171,14 @@ class Batcher:
         self._call_rivals()
         try:
             with self._gauge.busy("infer", self._number, size=len(batch)):
-                version = await self._generator.act(requests, version=self.version, rows=rows)
+                acted = await self._generator.act(requests, version=self.version, rows=rows)
         finally:
             self.serving = False
-        self._rule.served(len(batch), now() - began)
+        self._rule.served(len(batch), now() - began, acted.waited_s)
         self._metrics.batch(len(batch))
         for one in batch:
             if not one.decided.done():
-                one.decided.set_result(version)
+                one.decided.set_result(acted.version)
 
     async def _wait(self) -> None:
         loop = asyncio.get_running_loop()

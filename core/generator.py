@@ -9,6 +9,7 @@ import torch
 
 from rlvla.core.errors import TrainingError
 from rlvla.core.runtime.turn import NO_TURN
+from rlvla.core.types import Acted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ class Generator:
         slots: Slots,
         weights: Weights,
         *,
-        turn: AbstractContextManager[None] = NO_TURN,
+        turn: AbstractContextManager[float] = NO_TURN,
     ) -> None:
         self.version = -1
         self._policy = policy
@@ -42,21 +43,22 @@ class Generator:
         self._turn = turn
         self._trained = trained_parameters(policy.module)
 
-    def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
+    def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Acted:
         """Decide for each request; see `GeneratorWorker.act`.
 
         New weights are taken over here, between batches and never inside one.
         """
         *_, exact = requests[0]  # a list, if it has travelled
         self._follow(version, exact)
-        for first in range(0, len(requests), rows):
-            self._decide(requests[first : first + rows], rows)
-        return self.version
+        parts = (requests[first : first + rows] for first in range(0, len(requests), rows))
+        waited = sum(self._decide(part, rows) for part in parts)
+        return Acted(self.version, waited)
 
-    def _decide(self, requests: Sequence[Request], rows: int) -> None:
+    def _decide(self, requests: Sequence[Request], rows: int) -> float:
+        """Decide in one forward pass; return for how many seconds it waited for its turn."""
         _, slots, seeds, temperatures, _ = zip(*requests, strict=True)
         observations = self._slots.read(_padded(slots, rows), "observation")
-        with self._turn, torch.no_grad():
+        with self._turn as waited, torch.no_grad():
             decision = self._policy.act(
                 observations,
                 seeds=np.array(_padded(seeds, rows), np.uint64),
@@ -64,6 +66,7 @@ class Generator:
             )
         count = len(slots)
         self._slots.write("decision", slots, {name: one[:count] for name, one in decision.items()})
+        return waited
 
     def _follow(self, version: int, exact: int) -> None:
         if exact >= 0:

@@ -258,8 +258,12 @@ class BatchingRule(Protocol):
         """Return after how long `take` should be asked again even if nothing arrives."""
         ...
 
-    def served(self, size: int, seconds: float) -> None:
-        """Learn that the generator took `seconds` for a batch of `size` requests."""
+    def served(self, size: int, seconds: float, waited: float) -> None:
+        """Learn that the generator took `seconds` for a batch of `size` requests.
+
+        For `waited` of these its turn at a device that it shares was waited for (`turns` of the
+        placement): exactly 0 if that was free at once or is its own.
+        """
         ...
 
 

@@ -128,6 +128,15 @@ class Outcome(NamedTuple):
         return self.terminated or self.truncated
 
 
+class Acted(NamedTuple):
+    """What a generator tells of a batch that it decided; a tuple, as it travels as a list."""
+
+    version: int
+    """Of the weights that decided."""
+    waited_s: float = 0.0
+    """How long its turn at what it shares was waited for; exactly 0 if that was free at once."""
+
+
 class Request(NamedTuple):
     """A lane that waits for a decision on the observation in its slot; it travels as a list."""
 

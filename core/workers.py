@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rlvla.core.interfaces import Algorithm, Model, Simulator
-    from rlvla.core.types import Array, Outcome, Request, Segment, Start
+    from rlvla.core.types import Acted, Array, Outcome, Request, Segment, Start
 
 
 Move: TypeAlias = tuple[int, int, int]
@@ -61,7 +61,7 @@ class ShardWorker(Protocol):
 class GeneratorWorker(Protocol):
     """The pipeline's view of a generator."""
 
-    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
+    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Acted:
         """Decide for each request, in its slot; return the version of the weights that did.
 
         That version is at least `version`, one for all requests of the call, and the one that

@@ -92,7 +92,7 @@ def job_from_plain(plain: Mapping[str, Any]) -> Job:
     return Job(**{**plain, **built})
 
 
-def _turn(job: Job, role: str, memory: Memory) -> AbstractContextManager[None]:
+def _turn(job: Job, role: str, memory: Memory) -> AbstractContextManager[float]:
     number = job.placement.turn(role)
     return NO_TURN if number is None else Turn(memory.turns, number)
 

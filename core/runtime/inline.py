@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rlvla.core.generator import Generator
     from rlvla.core.shard import Shard
     from rlvla.core.trainer import Trainer
-    from rlvla.core.types import Outcome, Request, Segment, Start
+    from rlvla.core.types import Acted, Outcome, Request, Segment, Start
     from rlvla.core.workers import Beginning, Job, Move
 
 
@@ -118,7 +118,7 @@ class InlineGenerator:
     def __init__(self, generator: Generator) -> None:
         self._generator = generator
 
-    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
+    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Acted:
         """Decide; see `GeneratorWorker.act`."""
         await asyncio.sleep(0)
         return self._generator.act(requests, version=version, rows=rows)

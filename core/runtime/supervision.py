@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rlvla.core.errors import LaneLostError, PluginError, TrainingError
 from rlvla.core.runtime.calls import AnswerError, Calls, WorkerDiedError, as_error, as_loss
-from rlvla.core.types import Outcome
+from rlvla.core.types import Acted, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,7 +153,7 @@ class SupervisedGenerator:
         """Start the worker."""
         await self._worker.ready()
 
-    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
+    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Acted:
         """Decide; see `GeneratorWorker.act`.
 
         Asking again is safe: a decision is a function of its observation, noise and weights, and
@@ -162,7 +162,7 @@ class SupervisedGenerator:
         for attempt in range(RETRIES):
             try:
                 calls = await self._worker.ready()
-                made: int = await calls.call(
+                acted = await calls.call(
                     "act", requests, version=version, rows=rows, within=self._worker.deadlines.model
                 )
             except WorkerDiedError as died:
@@ -173,7 +173,7 @@ class SupervisedGenerator:
             except AnswerError as error:
                 raise as_error(error) from error
             else:
-                return made
+                return Acted(*acted)
         raise AssertionError("unreachable")  # pragma: no cover
 
     async def close(self) -> None:

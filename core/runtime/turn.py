@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WAITING, USING = 0, 1
 
-NO_TURN: AbstractContextManager[None] = nullcontext()
+NO_TURN: AbstractContextManager[float] = nullcontext(0.0)
 """For who shares nothing."""
 
 
@@ -40,11 +40,12 @@ class Turn:
         self._used = seconds_used(map_shared(fd))
         self._since = 0.0
 
-    def __enter__(self) -> None:
-        self._lock(fcntl.LOCK_EX, WAITING)
-        self._lock(fcntl.LOCK_EX, USING)
+    def __enter__(self) -> float:
+        """Return for how many seconds it had to be waited for: 0 if it was free."""
+        waited = self._take(WAITING) + self._take(USING)
         self._lock(fcntl.LOCK_UN, WAITING)
         self._since = time.monotonic()
+        return waited
 
     def __exit__(
         self,
@@ -54,6 +55,15 @@ class Turn:
     ) -> None:
         self._used[self._number] += time.monotonic() - self._since
         self._lock(fcntl.LOCK_UN, USING)
+
+    def _take(self, byte: int) -> float:
+        try:
+            self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB, byte)
+        except BlockingIOError:
+            began = time.monotonic()
+            self._lock(fcntl.LOCK_EX, byte)
+            return time.monotonic() - began
+        return 0.0
 
     def _lock(self, how: int, byte: int) -> None:
         fcntl.lockf(self._fd, how, 1, self._first + byte)

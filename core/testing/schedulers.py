@@ -106,7 +106,7 @@ class _Trial:
         batch = [lanes[position] for position in taken]
         seconds = self.random.expovariate(20)
         self.time += seconds
-        self._served(len(batch), seconds)
+        self._served(len(batch), seconds, self.random.choice((0.0, seconds / 2)))
         for lane in batch:
             del self.waiting[lane]
         self.away += batch
@@ -120,11 +120,12 @@ class _Trial:
         )
         return (patience or 0.0) / 1000
 
-    def _served(self, size: int, seconds: float) -> None:
+    def _served(self, size: int, seconds: float, waited: float) -> None:
         try:
-            self.rule.served(size, seconds)
+            self.rule.served(size, seconds, waited)
         except Exception as error:
-            expect(f"served({size}, {seconds:g}) must not raise, it raises {error!r}", holds=False)
+            call = f"served({size}, {seconds:g}, {waited:g})"
+            expect(f"{call} must not raise, it raises {error!r}", holds=False)
             raise
 
 

@@ -21,6 +21,20 @@ queues (8 to 64 lanes; independent, serial, straggling and batched simulators): 
 3 % of the best fixed (B, T) of a grid, except for four saturated batches of 16 lanes that return
 together (5 %). There `pipelined` is the better choice.
 
+A device that the generator shares with the trainer, or with simulators, has other uses: it is
+saturated by less than what the generator asks of it. A decision takes a/b + c + τ of it, where τ is
+what others do for a decision, so that larger batches are faster until the lanes are the
+bottleneck. A lane goes round in s + q + T(b), absence, queueing for the device and service, plus
+the wait for company, which Little's law turns into (b - 1) / 2 lanes that always wait. So the rate
+is the lower one of
+
+    1 / (a/b + c + τ)    and    (N - (b - 1) / 2) / (s + q + T(b)),
+
+one rising and the other falling in b, and best where they meet. There the rule never lets fewer go
+than that (`contention`), unless nobody else is expected. What a decision takes of the device is
+observed as used time over decisions, at the batches of the moment: others use the device while a
+batch is queueing for it, and between batches as often as one does not find it free.
+
 T is learned from every batch (`curve`), the returns from how long each lane was away
 (`returns`): a lane away for x returns within t with probability (F(x + t) - F(x)) / (1 - F(x)).
 """
@@ -29,8 +43,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from rlvla.plugins.schedulers.contention import Contention, Served
 from rlvla.plugins.schedulers.curve import LearnedCurve
 from rlvla.plugins.schedulers.returns import Returns
 
@@ -65,17 +80,31 @@ class Adaptive:
         return _Rule(self.max_batch)
 
 
+class _Taken(NamedTuple):
+    """A batch under way."""
+
+    lanes: Sequence[int]
+    began: float
+    active: int
+    """Lanes that took part when it left."""
+    absences: Sequence[float]
+    """For how long its lanes had been away, as far as that is known."""
+
+
 @dataclass
 class _Rule:
     most: int
     curve: LearnedCurve = field(default_factory=LearnedCurve)
     returns: Returns = field(default_factory=Returns)
+    contention: Contention = field(default_factory=Contention)
     away: dict[int, float] = field(default_factory=dict[int, float])
     """Since when each lane that has its decision is away."""
-    taken: deque[tuple[list[int], float]] = field(
-        default_factory=lambda: deque[tuple[list[int], float]](maxlen=REMEMBERED)
-    )
-    """The batches under way, and when they began."""
+    absent: dict[int, float] = field(default_factory=dict[int, float])
+    """For how long each lane that waits was away."""
+    taken: deque[_Taken] = field(default_factory=lambda: deque["_Taken"](maxlen=REMEMBERED))
+    """The batches under way."""
+    least: int = 1
+    """A smaller batch does not leave while others are expected."""
     wait_s: float = 0.0
 
     def take(self, queue: Queue) -> Sequence[int]:
@@ -86,24 +115,30 @@ class _Rule:
         self.wait_s = 0.0 if alone else self._worth(queue)
         if self.wait_s:
             return ()
-        taken = range(min(waiting, self.most))
-        self.taken.append(([queue.lanes[position] for position in taken], queue.time_s))
-        return taken
+        lanes = queue.lanes[: self.most]
+        absences = [self.absent.pop(lane) for lane in lanes if lane in self.absent]
+        self.taken.append(_Taken(lanes, queue.time_s, len(queue.active), absences))
+        return range(len(lanes))
 
     def patience_ms(self, waited_ms: float) -> float | None:
         """Return the wait that seemed best: if nobody came by then, it may not be any more."""
         del waited_ms
         return self.wait_s * 1000 or None
 
-    def served(self, size: int, seconds: float) -> None:
+    def served(self, size: int, seconds: float, waited: float) -> None:
         """Learn the time of the batch, and that its lanes are away from now on."""
-        if size < 1 or not 0 <= seconds < float("inf"):
+        if size < 1 or not 0 <= waited <= seconds < float("inf"):
             return
-        self.curve.learn(size, seconds)
-        for lanes, began in self.taken:
-            if len(lanes) == size:
-                self.away.update(dict.fromkeys(lanes, began + seconds))
-                self.taken.remove((lanes, began))
+        self.curve.learn(size, seconds - waited)
+        for one in self.taken:
+            if len(one.lanes) == size:
+                self.taken.remove(one)
+                ended = one.began + seconds
+                self.away.update(dict.fromkeys(one.lanes, ended))
+                batch = Served(size, seconds, waited, ended, one.active, one.absences)
+                self.contention.learn(batch)
+                fixed, each = self.curve.fixed, self.curve.each
+                self.least = self.contention.balance(fixed, each, self.most)
                 return
 
     def _look(self, queue: Queue) -> None:
@@ -111,7 +146,8 @@ class _Rule:
         for lane, since in zip(queue.lanes, queue.since_s, strict=False):
             left = self.away.pop(lane, None)
             if left is not None:
-                self.returns.learn(max(since - left, 0.0))
+                self.absent[lane] = max(since - left, 0.0)
+                self.returns.learn(self.absent[lane])
         for lane in self.away.keys() - queue.active:
             del self.away[lane]
 
@@ -119,6 +155,8 @@ class _Rule:
         """Return the wait in seconds that saves most, 0 if none saves anything."""
         waiting, fixed, each = len(queue.lanes), self.curve.fixed, self.curve.each
         ages = [(queue.time_s - left, count) for left, count in Counter(self.away.values()).items()]
+        if waiting < min(self.least, waiting + self._expected(ages, float("inf"))):
+            return self.curve(waiting)
         behind = self._expected(ages, self.curve(waiting))
         spare = min(0.5, 1 - self.returns.share(0.0, fixed / 2))
         best, wait = 0.0, 0.0

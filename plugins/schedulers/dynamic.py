@@ -71,7 +71,7 @@ class _Lanes:
         overdue = self._is_overdue(waited_ms)
         return None if overdue else self.options.max_wait_ms - waited_ms
 
-    def served(self, size: int, seconds: float) -> None:
+    def served(self, size: int, seconds: float, waited: float) -> None:
         """Learn nothing."""
 
     def _is_overdue(self, waited_ms: float) -> bool:

@@ -40,5 +40,5 @@ class Greedy:
         del waited_ms
         return None
 
-    def served(self, size: int, seconds: float) -> None:
+    def served(self, size: int, seconds: float, waited: float) -> None:
         """Learn nothing."""

@@ -55,7 +55,7 @@ class _Rule:
         del waited_ms
         return None
 
-    def served(self, size: int, seconds: float) -> None:
+    def served(self, size: int, seconds: float, waited: float) -> None:
         """Learn nothing."""
 
     def _first(self, queue: Queue, complete: dict[int, list[int]]) -> Sequence[int]:

@@ -26,7 +26,7 @@ from rlvla.core.settings import Asynchrony, Budget, Phase
 from rlvla.core.slots import FreeSlots
 from rlvla.core.starts import Starts
 from rlvla.core.streamer import Streamer
-from rlvla.core.types import Outcome
+from rlvla.core.types import Acted, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -52,7 +52,7 @@ class Greedy:
         del waited_ms
         return None
 
-    def served(self, size: int, seconds: float) -> None:
+    def served(self, size: int, seconds: float, waited: float) -> None:
         pass
 
 
@@ -208,7 +208,7 @@ class PacedGenerator:
     pace: float
     batches: list[list[Request]] = field(default_factory=list["list[Request]"])
 
-    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
+    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Acted:
         assert rows == len(requests)
         made = self.random.randint(version, self.trainer.published)
         await asyncio.sleep(self.random.expovariate(1 / self.pace))
@@ -217,7 +217,7 @@ class PacedGenerator:
             assert request.slot not in self.rows.version, "one decision for each observation"
             self.rows.version[request.slot] = made
         self.batches.append(list(requests))
-        return made
+        return Acted(made)
 
 
 @dataclass(kw_only=True)

@@ -12,7 +12,7 @@ from rlvla.core.batcher import Batcher, Lockstep
 from rlvla.core.clock import now
 from rlvla.core.errors import ClosedError
 from rlvla.core.metrics import Metrics
-from rlvla.core.types import Request
+from rlvla.core.types import Acted, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,13 +31,13 @@ class Slow:
     rows: list[int] = field(default_factory=list[int])
     """Rows of each forward pass."""
 
-    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
+    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Acted:
         self.rows.append(rows)
         self.batches.append((now(), [request.slot for request in requests]))
         await asyncio.sleep(1)
         if self.fails:
             raise RuntimeError("out of memory")
-        return version
+        return Acted(version)
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Full:
     def patience_ms(self, waited_ms: float) -> float | None:
         return max(self.wait_ms - waited_ms, 0.0)
 
-    def served(self, size: int, seconds: float) -> None:
+    def served(self, size: int, seconds: float, waited: float) -> None:
         pass
 
 

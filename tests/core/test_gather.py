@@ -11,7 +11,7 @@ from rlvla.core.errors import LaneLostError
 from rlvla.core.gather import Gather
 from rlvla.core.gauge import Gauge
 from rlvla.core.metrics import Metrics
-from rlvla.core.types import Outcome, Request, Start
+from rlvla.core.types import Acted, Outcome, Request, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,9 +62,9 @@ def dispatched() -> Dispatcher:
 class Quick:
     """A generator that decides at once, with version 7."""
 
-    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
+    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Acted:
         del requests, version, rows
-        return 7
+        return Acted(7)
 
 
 def test_lanes_step_together_once_all_have_asked(virtually: Callable[..., object]) -> None:

@@ -49,16 +49,16 @@ def test_new_weights_are_taken_over_whole_and_reported() -> None:
     bench = Bench()
     (slot,) = bench.segments(1, length=1)[0].slots
     request = Request(0, slot, 1, 1.0)
-    assert bench.generator.act([request], version=0, rows=1) == 0
+    assert bench.generator.act([request], version=0, rows=1).version == 0
     before = bench.slots.read([slot], "decision")["value"]
     bench.trainer.accumulate(bench.segments(8))
     bench.trainer.step()
     bench.trainer.publish(5).result()
-    assert bench.generator.act([request], version=5, rows=1) == 5
+    assert bench.generator.act([request], version=5, rows=1).version == 5
     after = bench.slots.read([slot], *PARTS)
     assert after["value"] != before
     bench.trainer.publish(6).result()
-    assert bench.generator.act([request], version=5, rows=1) == 6
+    assert bench.generator.act([request], version=5, rows=1).version == 6
     np.testing.assert_array_equal(bench.slots.read([slot], "decision")["value"], after["value"])
 
 

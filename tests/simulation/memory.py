@@ -38,6 +38,13 @@ class StrictMemory(Memory):
             self.violated(f"{requests} holds a lane twice")
         super().look(requests)
 
+    def decide(self, requests: Sequence[Request], version: int) -> None:
+        """See `Memory.decide`; also, what was executed already is not decided anew."""
+        super().decide(requests, version)
+        for request in requests:
+            if self.rows[request.slot].executed:
+                self.violated(f"{request} is decided anew after it was executed")
+
     def train(self, segment: Segment) -> None:
         """See `Memory.train`; also, a segment is whole, and goes on where nothing ended it."""
         if len(segment) != self._segment:

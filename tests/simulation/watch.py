@@ -20,11 +20,15 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rlvla.core.runtime.virtual.memory import ViolationError
 from simulation.scenario import DEADLINE
+
+from rlvla.core.runtime.virtual.memory import ViolationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from simulation.memory import StrictMemory
+    from simulation.scenario import Scenario
 
     from rlvla.core.admission import Admission
     from rlvla.core.batcher import Batcher
@@ -33,8 +37,6 @@ if TYPE_CHECKING:
     from rlvla.core.runtime.virtual.memory import Row
     from rlvla.core.runtime.virtual.simulation import Simulation
     from rlvla.core.streamer import Streamer
-    from simulation.memory import StrictMemory
-    from simulation.scenario import Scenario
 
 TURNS = 30_000
 """Turns of the loop after which a run does not go on; the longest ones take a tenth."""

@@ -102,7 +102,7 @@ class Run:
             del self._waiting[lane]
         self.time += seconds
         self._arrive()
-        self.rule.served(len(batch), seconds)
+        self.rule.served(len(batch), seconds, 0.0)
         self.decided += len(batch)
         for lane in batch:
             self._think(lane)

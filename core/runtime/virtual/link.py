@@ -50,6 +50,7 @@ class VirtualLink:
         self._queue: deque[Call] = deque()
         self._call: Call | None = None
         self._since = 0.0
+        self._waited = 0.0
         self._work: Work | None = None
         self._stage = 0
         self._missing = 0
@@ -98,6 +99,7 @@ class VirtualLink:
             return
         self._call = call = self._queue.popleft()
         self._since = self._loop.time()
+        self._waited = sum(rank.waited for rank in self.ranks)
         if call.method == "meet":
             self._work = Work([Stage(meeting=call.values)], _nothing)
         else:
@@ -152,6 +154,7 @@ class VirtualLink:
 
     def _finish(self, call: Call, work: Work) -> None:
         self._call = self._work = None
+        work.waited_s = sum(rank.waited for rank in self.ranks) - self._waited
         if work.beside is not None:
             self._loop.call_later(work.beside, self._settle, call, work)
         elif call.method != "meet":

@@ -36,6 +36,8 @@ class Work:
     """Writes what the call writes, when it ends, and returns the answer."""
     tear: Callable[[], None] | None = None
     """Leaves that half written, when the worker dies in the middle."""
+    waited_s: float = 0.0
+    """How long its ranks waited for what they claim; known when it ends."""
     beside: float | None = None
     """Seconds after the stages until it is finished; the worker goes on with other calls."""
 
@@ -43,14 +45,27 @@ class Work:
 class Rank:
     """One process of a worker; it holds what it claims while it works."""
 
-    __slots__ = ("_done", "_left", "_seconds", "_ticket", "_timer", "_units", "busy")
+    __slots__ = (
+        "_asked",
+        "_done",
+        "_left",
+        "_seconds",
+        "_ticket",
+        "_timer",
+        "_units",
+        "busy",
+        "waited",
+    )
 
     def __init__(self, units: Units, claim: Claim, done: Callable[[], None]) -> None:
         self.busy = 0.0
         """Seconds of finished work."""
+        self.waited = 0.0
+        """Seconds that it waited for what it claims."""
         self._units = units
         self._ticket = Ticket(claim, self._granted)
         self._done = done
+        self._asked = 0.0
         self._seconds = 0.0
         self._left = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -67,12 +82,14 @@ class Rank:
         self._units.release(self._ticket)
 
     def _hold(self) -> None:
+        self._asked = self._units.loop.time()
         if self._ticket.claim:
             self._units.acquire(self._ticket)
         else:
             self._granted()
 
     def _granted(self) -> None:
+        self.waited += self._units.loop.time() - self._asked
         if self._seconds != float("inf"):
             self._timer = self._units.loop.call_later(self._seconds, self._over)
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rlvla.core.runtime.virtual.work import Stage, Work
-from rlvla.core.types import Outcome
+from rlvla.core.types import Acted, Outcome
 
 if TYPE_CHECKING:
     import random
@@ -143,11 +143,13 @@ class Generator(Worker):
         self.world.requests += len(requests)
         passes = -(-len(requests) // rows)
         seconds = passes * self.world.latencies.generator.seconds(rows)
-        return Work([Stage(seconds)], partial(self._act, requests, made))
+        work = Work([Stage(seconds)], nothing)
+        work.finish = partial(self._act, requests, made, work)
+        return work
 
-    def _act(self, requests: Sequence[Request], version: int) -> int:
+    def _act(self, requests: Sequence[Request], version: int, work: Work) -> Acted:
         self.memory.decide(requests, version)
-        return version
+        return Acted(version, work.waited_s)
 
 
 def nothing() -> None:

@@ -43,7 +43,7 @@ class Broken:
     def patience_ms(self, waited_ms: float) -> float | None:
         return -1.0 if self.fault == "impatient" else None
 
-    def served(self, size: int, seconds: float) -> None:
+    def served(self, size: int, seconds: float, waited: float) -> None:
         if self.fault == "fragile":
             raise RuntimeError("cannot learn")
 

@@ -36,5 +36,5 @@ class Patient:
         """Return what is left of `wait_ms`."""
         return max(self.wait_ms - waited_ms, 0.0)
 
-    def served(self, size: int, seconds: float) -> None:
+    def served(self, size: int, seconds: float, waited: float) -> None:
         """Learn nothing."""

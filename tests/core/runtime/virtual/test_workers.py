@@ -47,7 +47,8 @@ async def _segment(cell: Cell, lane: int, slots: range, *, number: int = 0) -> S
     await shard.reset(lane, START, into=slots[0])
     versions: list[int] = []
     for slot in slots[:-1]:
-        versions.append(await cell.generators[0].act([_request(lane, slot)], version=0, rows=1))
+        acted = await cell.generators[0].act([_request(lane, slot)], version=0, rows=1)
+        versions.append(acted.version)
         await shard.step(lane, slot, into=slot + 1)
     bootstrap = (*[-1] * (len(versions) - 1), slots[-1])
     return Segment(lane, tuple(slots[:-1]), bootstrap, tuple(versions), number)
@@ -151,6 +152,28 @@ def test_workers_on_one_gpu_take_turns_and_it_is_busy_all_the_time(
     virtually(main())
 
 
+def test_a_generator_tells_how_long_it_waited_for_its_turn(
+    virtually: Callable[..., object], setting: Callable[..., Any]
+) -> None:
+    async def main() -> None:
+        gpu = Resources(turns="gpu")
+        where = Placement(generator=gpu, trainer=gpu)
+        async with setting(placement=where).open() as (workers, _):
+            cell = workers.cells[0]
+            segment = await _segment(cell, 0, range(9))
+            await cell.shards[1].reset(2, START, into=40)
+            training = asyncio.ensure_future(workers.trainer.accumulate([segment]))
+            await asyncio.sleep(0)
+            generator = cell.generators[0]
+            acted = await generator.act([_request(2, 40)], version=0, rows=1)
+            np.testing.assert_allclose(acted.waited_s, 4)
+            await training
+            acted = await generator.act([_request(2, 40)], version=0, rows=1)
+            assert acted.waited_s == 0, "the turn is free"
+
+    virtually(main())
+
+
 def test_cores_bound_how_many_simulators_work_at_once(
     virtually: Callable[..., object], setting: Callable[..., Any]
 ) -> None:
@@ -177,7 +200,8 @@ def test_a_publication_in_the_background_holds_up_the_step_and_nobody_else(
             act = cell.generators[0].act([_request(0, 0)], version=0, rows=1)
             took = await _seconds(trainer.publish(1), trainer.step(), act)
             np.testing.assert_allclose(took, [10, 13, 2])
-            assert await cell.generators[0].act([_request(0, 0)], version=1, rows=1) == 1
+            acted = await cell.generators[0].act([_request(0, 0)], version=1, rows=1)
+            assert acted == (1, 0.0), "nothing is used in turns"
 
     virtually(main())
 
@@ -214,9 +238,11 @@ def test_a_generator_decides_with_what_was_whole_when_it_began(
             await cell.shards[0].reset(0, START, into=0)
             act = cell.generators[0].act
             publication = asyncio.ensure_future(workers.trainer.publish(1))
-            assert await act([_request(0, 0)], version=0, rows=1) == 0
-            assert await act([_request(0, 0)], version=1, rows=1) == 1
-            assert await act([_request(0, 0, 0)], version=1, rows=1) == 0, "exactly version 0"
+            assert (await act([_request(0, 0)], version=0, rows=1)).version == 0
+            assert (await act([_request(0, 0)], version=1, rows=1)).version == 1
+            assert (await act([_request(0, 0, 0)], version=1, rows=1)).version == 0, (
+                "exactly version 0"
+            )
             await publication
             with pytest.raises(ViolationError, match=r"version 2 was announced, \{0, 1\} are"):
                 await act([_request(0, 0)], version=2, rows=1)
