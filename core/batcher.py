@@ -142,16 +142,17 @@ class Batcher:
         return max(busy, key=len)._next() if busy else []
 
     def _next(self) -> list[Waiting]:
-        """Take the next batch out of the queue: of one version only, if it must be exact."""
+        """Take the next batch out of the queue: all for the version that the oldest asks for."""
         self._queue = [one for one in self._queue if not one.decided.done()]
         if not self._queue:
             return []
-        version = min(one.request.version for one in self._queue)
+        version = self._queue[0].request.version
         waiting = [one for one in self._queue if one.request.version == version]
         lanes = [one.request.lane for one in waiting]
+        others = {one.request.lane for one in self._queue}.difference(lanes)
         time = now()
         since = [one.since for one in waiting]
-        queue = Queue(lanes, self._active, (time - since[0]) * 1000, time, since)
+        queue = Queue(lanes, self._active - others, (time - since[0]) * 1000, time, since)
         taken = self._rule.take(queue)
         if not taken:
             return []
@@ -161,7 +162,8 @@ class Batcher:
         return batch
 
     async def _serve(self, batch: list[Waiting]) -> None:
-        rows = next((size for size in self._padding if size >= len(batch)), len(batch))
+        largest = self._padding[-1] if self._padding else len(batch)
+        rows = next((size for size in self._padding if size >= len(batch)), largest)
         requests = [one.request for one in batch]
         self._gauge.span("batch", self._number, min(one.since for one in batch))
         began = now()

@@ -28,6 +28,8 @@ def check(manifest: Manifest) -> None:
         place = ("phases", i, "algorithm") if "phases" in plain else ("algorithm",)
         _check_algorithm(manifest, phase.algorithm, place, (spec, fields))
     _check_schedulers(manifest)
+    if manifest.deterministic:
+        _check_deterministic(manifest)
     _check_loggers(plain["log"])
 
 
@@ -75,6 +77,25 @@ def _check_schedulers(manifest: Manifest) -> None:
             f"the largest size must be at least {limit}, the largest batch of the generator",
             ("schedulers", "padding"),
             rivals=[(*batching, "max_batch")],
+        )
+
+
+def _check_deterministic(manifest: Manifest) -> None:
+    """Refuse what would let the clock, or who comes first, decide."""
+    rivals = [("deterministic",)]
+    for i, phase in enumerate(manifest.phases):
+        if phase.budget.minutes is not None:
+            place = ("phases", i, "budget") if "phases" in manifest.plain else ("budget",)
+            raise OptionError(
+                "minutes cannot limit a deterministic run: how far it comes depends on its pace",
+                (*place, "minutes"),
+                rivals=rivals,
+            )
+    if manifest.padding:
+        raise OptionError(
+            "excludes 'deterministic: true', in which every forward pass has one row",
+            ("schedulers", "padding"),
+            rivals=rivals,
         )
 
 

@@ -9,6 +9,7 @@ from rlvla.core.dispatcher import Dispatcher
 from rlvla.core.gather import Gather
 from rlvla.core.gauge import Gauge
 from rlvla.core.lane import Lane
+from rlvla.core.replay import ReplayingLane
 from rlvla.core.slots import FreeSlots
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from rlvla.core.metrics import Metrics
     from rlvla.core.settings import Manifest
     from rlvla.core.workers import Cell, ShardWorker
+
+
+ALONE = (1,)
+"""Passes of one row: who shares a pass, and in which place, changes the last bits of a row."""
 
 
 class Crew:
@@ -30,15 +35,15 @@ class Crew:
         self._manifest = manifest
         self._metrics = metrics
         self._first = number * len(manifest.assignment.workers)
+        self._ending = self._first + manifest.simulator.lanes
         self.batchers = [*self._batchers()]
         if manifest.assignment.stealing:
             for batcher in self.batchers:
                 batcher.rivals = [one for one in self.batchers if one is not batcher]
         self.dispatcher = Dispatcher(self.batchers, manifest.assignment.generators, self._first)
         lanes = [*self._lanes()]
-        ending = self._first + manifest.simulator.lanes
-        self.training = [lane for lane in lanes if lane.number < ending]
-        self.evaluating = [lane for lane in lanes if lane.number >= ending]
+        self.training = [lane for lane in lanes if lane.number < self._ending]
+        self.evaluating = [lane for lane in lanes if lane.number >= self._ending]
 
     def _batchers(self) -> Iterator[Batcher]:
         assignment, manifest = self._manifest.assignment, self._manifest
@@ -51,7 +56,7 @@ class Crew:
                 generator,
                 self._metrics,
                 number=before + number,
-                padding=manifest.padding,
+                padding=ALONE if manifest.deterministic else manifest.padding,
             )
 
     def _lanes(self) -> Iterator[Lane]:
@@ -63,4 +68,6 @@ class Crew:
                 port = Gather(shard, gauge, self.dispatcher)
                 gauge = Gauge(gauge.tracer, gauge.number)  # only batches are work
             for lane in shard.lanes:
-                yield Lane(lane, port, self.dispatcher, self.free, gauge)
+                keeps = self._manifest.deterministic and lane < self._ending
+                kind = ReplayingLane if keeps else Lane
+                yield kind(lane, port, self.dispatcher, self.free, gauge)

@@ -56,6 +56,10 @@ class Gather:
         outcome: Outcome = await self._ask(self._steps, lane, (lane, slot, into))
         return outcome
 
+    async def replay(self, lane: int, start: Start, slots: Sequence[int], *, into: int) -> None:
+        """Repeat an episode, at once; see `ShardWorker.replay`."""
+        await self._shard.replay(lane, start, slots, into=into)
+
     async def demonstrate(self, lane: int, slot: int, *, into: int) -> Outcome:
         """Let the expert act, at once; see `ShardWorker.demonstrate`."""
         return await self._shard.demonstrate(lane, slot, into=into)

@@ -48,8 +48,15 @@ class Generator:
 
         New weights are taken over here, between batches and never inside one.
         """
-        _, slots, seeds, temperatures, exact = zip(*requests, strict=True)
-        self._follow(version, exact[0])
+        *_, exact = requests[0]  # a list, if it has travelled
+        self._follow(version, exact)
+        parts = (requests[first : first + rows] for first in range(0, len(requests), rows))
+        waited = sum(self._decide(part, rows) for part in parts)
+        return Acted(self.version, waited)
+
+    def _decide(self, requests: Sequence[Request], rows: int) -> float:
+        """Decide in one forward pass; return for how many seconds it waited for its turn."""
+        _, slots, seeds, temperatures, _ = zip(*requests, strict=True)
         observations = self._slots.read(_padded(slots, rows), "observation")
         with self._turn as waited, torch.no_grad():
             decision = self._policy.act(
@@ -59,7 +66,7 @@ class Generator:
             )
         count = len(slots)
         self._slots.write("decision", slots, {name: one[:count] for name, one in decision.items()})
-        return Acted(self.version, waited)
+        return waited
 
     def _follow(self, version: int, exact: int) -> None:
         if exact >= 0:

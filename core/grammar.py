@@ -30,6 +30,7 @@ placement: {}
 runtime: {type: local}
 eval: {}
 checkpoint: {}
+deterministic: false
 trace: false
 log: [{type: console}, {type: jsonl}, {type: tensorboard}]
 output_dir: runs/${name}
@@ -173,6 +174,7 @@ def grammar(components: Components, plugins: Mapping[str, Exception | None]) -> 
         "runtime": component(components.runtimes),
         "eval": Single(Evaluating),
         "checkpoint": Single(Checkpointing),
+        "deterministic": Single(bool),
         "trace": Single(bool),
         "log": Each(component(components.loggers)),
         "output_dir": Single(Path),

@@ -80,12 +80,16 @@ class Lane:
         with self._gauge.busy("reset", self.number, worker=self._gauge.number):
             await self._shard.reset(self.number, start, into=self.slot)
 
-    async def decide(self, temperature: float) -> int:
-        """Get a decision on the present observation; return the version that made it."""
+    async def decide(self, temperature: float, *, version: int = -1) -> int:
+        """Get a decision on the present observation; return the version that made it.
+
+        If `version` names one, it is that one.
+        """
         seed = noise_seed(*self._noise, self._decisions)
         self._decisions += 1
         began = now()
-        made = await self._dispatcher.decide(Request(self.number, self.slot, seed, temperature))
+        request = Request(self.number, self.slot, seed, temperature, version)
+        made = await self._dispatcher.decide(request)
         self._gauge.span("request", self.number, began, version=made)
         return made
 

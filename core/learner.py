@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rlvla.core.admission import Admission
     from rlvla.core.ledger import Ledger
     from rlvla.core.metrics import Metrics
+    from rlvla.core.ordered import Gate, OrderedStreamer
     from rlvla.core.progress import Progress
     from rlvla.core.publisher import Publisher
     from rlvla.core.settings import Asynchrony, Phase
@@ -32,8 +33,8 @@ class Learner:
     progress: Progress
     trainer: TrainerWorker
     publisher: Publisher
-    admission: Admission
-    streamer: Streamer
+    admission: Admission | Gate
+    streamer: Streamer | OrderedStreamer
     ledger: Ledger
     free: Sequence[FreeSlots]
     """Of each cell."""

@@ -156,6 +156,7 @@ def _manifest(read: Mapping[str, Any], shown: Plain) -> Manifest:
         runtime=read["runtime"],
         evaluating=read["eval"],
         checkpointing=read["checkpoint"],
+        deterministic=read["deterministic"],
         trace=read["trace"],
         loggers=tuple(read["log"]),
         output_dir=read["output_dir"],

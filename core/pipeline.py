@@ -22,7 +22,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from rlvla.core.admission import Admission
 from rlvla.core.crew import Crew
 from rlvla.core.demonstration import Demonstrator
 from rlvla.core.errors import ClosedError
@@ -31,13 +30,13 @@ from rlvla.core.learner import Learner
 from rlvla.core.ledger import Ledger
 from rlvla.core.metrics import Metrics
 from rlvla.core.publisher import Publisher
-from rlvla.core.rollout import Rollout
+from rlvla.core.schedule import Scheduling
 from rlvla.core.starts import Starts
-from rlvla.core.streamer import Streamer
 
 if TYPE_CHECKING:
     from rlvla.core.progress import Progress
     from rlvla.core.record import Record
+    from rlvla.core.schedule import Schedule
     from rlvla.core.settings import Manifest, Phase
     from rlvla.core.success import Tally
     from rlvla.core.workers import Workers
@@ -59,8 +58,7 @@ class Pipeline:
         self._wire(workers)
 
     def _wire(self, workers: Workers) -> None:
-        manifest, algorithm, progress = self._manifest, self._phase.algorithm, self._progress
-        eta = manifest.asynchrony.max_staleness
+        manifest, progress = self._manifest, self._progress
         self._metrics = Metrics(
             sum(len(cell.shards) for cell in workers.cells),
             sum(len(cell.generators) for cell in workers.cells),
@@ -72,20 +70,23 @@ class Pipeline:
         self._starts = Starts(
             manifest.simulator.tasks, seed=manifest.seed, ordinal=progress.ordinal
         )
-        self._admission = Admission(
-            batch_size=algorithm.batch_size, max_staleness=eta, version=progress.version
-        )
-        self._streamer = Streamer(batch_size=algorithm.batch_size, max_staleness=eta)
         self._crews = [
             Crew(number, cell, manifest, self._metrics) for number, cell in enumerate(workers.cells)
         ]
         dispatchers = [crew.dispatcher for crew in self._crews]
         for dispatcher in dispatchers:
             dispatcher.version = progress.version
-        self._publisher = Publisher(
-            self._trainer, dispatchers, self._admission, self._record.tracer
-        )
         self._training = [lane for crew in self._crews for lane in crew.training]
+        schedule = self._schedule()
+        self._admission, self._streamer = schedule.admission, schedule.streamer
+        self._rollout = schedule.rollout
+        self._publisher = Publisher(
+            self._trainer,
+            dispatchers,
+            self._admission,
+            self._record.tracer,
+            skips=not manifest.deterministic,
+        )
         self._evaluator = Evaluator(
             [lane for crew in self._crews for lane in crew.evaluating],
             [crew.slots for crew in self._crews],
@@ -149,9 +150,8 @@ class Pipeline:
         if self._phase.algorithm.demonstrations:
             await self._demonstrate()
         else:
-            rollout = self._rollout()
             for lane in self._training:
-                stages.create_task(rollout.run(lane), name=f"lane {lane.number}")
+                stages.create_task(self._rollout.run(lane), name=f"lane {lane.number}")
         await self._learn(stages)
         self._admission.close()
         await self._publisher.settled()
@@ -203,17 +203,16 @@ class Pipeline:
     def _accounts(self) -> dict[str, float]:
         return {f"ledger/{name}": count for name, count in self._ledger.counts().items()}
 
-    def _rollout(self) -> Rollout:
-        return Rollout(
-            admission=self._admission,
-            streamer=self._streamer,
-            ledger=self._ledger,
+    def _schedule(self) -> Schedule:
+        return Scheduling(
+            manifest=self._manifest,
+            phase=self._phase,
+            progress=self._progress,
+            lanes=self._training,
             starts=self._starts,
+            ledger=self._ledger,
             metrics=self._metrics,
-            length=self._manifest.asynchrony.segment,
-            temperature=self._phase.algorithm.temperature,
-            seed=self._manifest.seed,
-        )
+        ).schedule()
 
     def _learner(self) -> Learner:
         return Learner(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from rlvla.core.admission import Admission
     from rlvla.core.dispatcher import Dispatcher
+    from rlvla.core.ordered import Gate
     from rlvla.core.trace import Tracer
     from rlvla.core.workers import TrainerWorker
 
@@ -27,13 +28,17 @@ class Publisher:
         self,
         trainer: TrainerWorker,
         dispatchers: Sequence[Dispatcher],
-        admission: Admission,
+        admission: Admission | Gate,
         tracer: Tracer | None = None,
+        *,
+        skips: bool = True,
     ) -> None:
         self._trainer = trainer
         self._dispatchers = dispatchers
         self._admission = admission
         self._tracer = tracer
+        self._skips = skips
+        """A version may be superseded before it is published."""
         self._announced: int | None = None
         self._closed = False
         self._changed = asyncio.Event()
@@ -44,8 +49,10 @@ class Publisher:
         """Have `version`, which the trainer holds now, published.
 
         Returns when the trainer was asked for it, before it is asked for anything else, unless
-        an older version is still on its way.
+        an older version is still on its way. If none may be skipped, it waits for that first.
         """
+        if not self._skips:
+            await self.settled()
         self._announced = version
         self._settled.clear()
         self._changed.set()

@@ -178,7 +178,8 @@ class Run:
             if number + 1 < len(self._manifest.phases):
                 self._progress.enter(number + 1)
         except ClosedError:
-            await self._record.save(trainer, self._progress)
+            if not self._manifest.deterministic:  # which goes on only from where it would save
+                await self._record.save(trainer, self._progress)
             raise
         await self._record.save(trainer, self._progress)
 
@@ -204,6 +205,7 @@ def job_of(manifest: Manifest, phase: Phase, checkpoint: Checkpoint | None = Non
         generators=len(manifest.assignment.served),
         placement=manifest.placement,
         slots=_slots(manifest, phase),
+        banks=manifest.asynchrony.max_staleness + 2 if manifest.deterministic else 2,
         seed=manifest.seed,
         weights=None if checkpoint is None else str(checkpoint.path),
     )
@@ -221,9 +223,13 @@ def _slots(manifest: Manifest, phase: Phase) -> int:
     """Return how many rows can be held at once.
 
     Admitted decisions, each perhaps with a final observation of its own; or whole expert
-    episodes; and of every lane the present observation, the next one and one to spare.
+    episodes; and of every lane the present observation, the next one and one to spare, and
+    all of its episode if that may have to be repeated.
     """
     lanes = manifest.simulator.lanes + manifest.evaluating.lanes
     admitted = 2 * (manifest.asynchrony.max_staleness + 1) * phase.algorithm.batch_size
-    demonstrated = manifest.simulator.lanes * (manifest.simulator.spec.max_steps + 1)
-    return 3 * lanes + max(admitted, demonstrated)
+    spec = manifest.simulator.spec
+    demonstrated = manifest.simulator.lanes * (spec.max_steps + 1)
+    chunk = manifest.model.decision_fields(spec)["action"].shape[0]
+    repeated = manifest.simulator.lanes * -(-spec.max_steps // chunk)
+    return 3 * lanes + max(admitted, demonstrated) + (repeated if manifest.deterministic else 0)

@@ -131,6 +131,8 @@ class Manifest:
     runtime: Runtime
     evaluating: Evaluating
     checkpointing: Checkpointing
+    deterministic: bool
+    """The same weights bit for bit, whatever the timing, lost workers, stops and resumes."""
     trace: bool
     """Record where the time goes, for `rlvla trace`."""
     loggers: tuple[Logger, ...]

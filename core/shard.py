@@ -33,10 +33,13 @@ class Shard:
 
     def reset(self, lane: int, start: Start, into: int) -> None:
         """Begin an episode; see `ShardWorker.reset`."""
-        try:
-            observation = self._simulator.reset(self._local[lane], start)
-        except Exception as error:
-            raise LaneLostError(lane, "env_error", f"reset raised {error!r}") from error
+        self._write_observation(lane, self._reset(lane, start), into)
+
+    def replay(self, lane: int, start: Start, slots: Sequence[int], into: int) -> None:
+        """Begin an episode and repeat what was decided; see `ShardWorker.replay`."""
+        observation = self._reset(lane, start)
+        for actions in self._slots.read_field(slots, "decision", "action"):
+            observation = self._step(lane, actions).observation
         self._write_observation(lane, observation, into)
 
     def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
@@ -92,11 +95,19 @@ class Shard:
         self._simulator.close()
 
     def _execute(self, lane: int, slot: int, actions: Array, into: int) -> Outcome:
+        return self._write(lane, self._step(lane, actions), slot, into)
+
+    def _reset(self, lane: int, start: Start) -> Observation:
         try:
-            result = self._simulator.step(self._local[lane], actions)
+            return self._simulator.reset(self._local[lane], start)
+        except Exception as error:
+            raise LaneLostError(lane, "env_error", f"reset raised {error!r}") from error
+
+    def _step(self, lane: int, actions: Array) -> StepResult:
+        try:
+            return self._simulator.step(self._local[lane], actions)
         except Exception as error:
             raise LaneLostError(lane, "env_error", f"step raised {error!r}") from error
-        return self._write(lane, result, slot, into)
 
     def _write(self, lane: int, result: StepResult, slot: int, into: int) -> Outcome:
         fields = self._slots.layout.parts["result"]

@@ -15,17 +15,23 @@ WORD = (1 << 64) - 1
 
 
 class Starts:
-    """Hands out starts, one task after the other; `ordinal` says how many so far."""
+    """Hands out starts, one task after the other; `ordinal` is the next one's.
 
-    def __init__(self, tasks: Sequence[str], *, seed: int, ordinal: int = 0) -> None:
+    With a `stride` they share the stream with others that begin elsewhere.
+    """
+
+    def __init__(
+        self, tasks: Sequence[str], *, seed: int, ordinal: int = 0, stride: int = 1
+    ) -> None:
         self.ordinal = ordinal
+        self._stride = stride
         self._tasks = tasks
         self._seed = seed
 
     def next(self) -> tuple[int, Start]:
         """Return the next ordinal and its start."""
         ordinal = self.ordinal
-        self.ordinal += 1
+        self.ordinal += self._stride
         return ordinal, start_of(self._tasks, "train", ordinal, seed=self._seed)
 
 

@@ -44,6 +44,11 @@ class ShardWorker(Protocol):
         """Like `step`, but let the simulator's expert choose the actions and write them first."""
         ...
 
+    async def replay(self, lane: int, start: Start, slots: Sequence[int], *, into: int) -> None:
+        """Begin an episode, execute the actions in `slots` one after the other, and write only
+        what follows into slot `into`."""
+        ...
+
     async def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
         """Like `reset` for many lanes at once, which share their fate; for batched simulators."""
         ...
@@ -60,7 +65,8 @@ class GeneratorWorker(Protocol):
         """Decide for each request, in its slot; return the version of the weights that did.
 
         That version is at least `version`, one for all requests of the call, and the one that
-        they name, if they do. The forward pass is padded to `rows` rows.
+        they name, if they do. Each forward pass has `rows` rows: one that is padded, if they
+        suffice for all requests, else as many as it takes.
         """
         ...
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ class Inline:
             ]
             numbers = range(len(job.lanes))
             shards = [
-                InlineShard(job.lanes[n], build_shard(job, n, slots, memory)) for n in numbers
+                InlineShard(job.lanes[n], build_shard(_own(job), n, slots, memory)) for n in numbers
             ]
             try:
                 seconds = seconds_used(turns.map())
@@ -62,6 +63,11 @@ class Inline:
                 trainer.close()
                 for shard in shards:
                     shard.close()
+
+
+def _own(job: Job) -> Job:
+    """Return the job with a simulator that no other shard starts, as processes have it."""
+    return replace(job, simulator=deepcopy(job.simulator))
 
 
 class InlineShard:
@@ -75,6 +81,11 @@ class InlineShard:
         """Begin an episode; see `ShardWorker.reset`."""
         await asyncio.sleep(0)
         self._shard.reset(lane, start, into)
+
+    async def replay(self, lane: int, start: Start, slots: Sequence[int], *, into: int) -> None:
+        """Repeat an episode; see `ShardWorker.replay`."""
+        await asyncio.sleep(0)
+        self._shard.replay(lane, start, slots, into)
 
     async def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
         """Begin episodes in many lanes at once; see `ShardWorker.reset_batch`."""

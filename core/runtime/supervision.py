@@ -87,6 +87,10 @@ class SupervisedShard:
         """Begin an episode; see `ShardWorker.reset`."""
         await self._begin([lane], "reset", lane, start, into)
 
+    async def replay(self, lane: int, start: Start, slots: Sequence[int], *, into: int) -> None:
+        """Repeat an episode; see `ShardWorker.replay`."""
+        await self._begin([lane], "replay", lane, start, slots, into, steps=len(slots))
+
     async def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
         """Begin episodes in many lanes at once; see `ShardWorker.reset_batch`."""
         lanes = [lane for lane, _, _ in beginnings]
@@ -113,14 +117,16 @@ class SupervisedShard:
         """End the worker."""
         await self._worker.close()
 
-    async def _begin(self, lanes: Sequence[int], method: str, *values: Message) -> Message:
+    async def _begin(
+        self, lanes: Sequence[int], method: str, *values: Message, steps: int = 0
+    ) -> Message:
         """Ask the living worker: from now on it holds the episodes of these lanes."""
         try:
             holder = await self._worker.ready()
         except WorkerDiedError as died:
             raise LaneLostError(lanes[0], died.reason, str(died)) from died
         self._holders |= dict.fromkeys(lanes, holder)
-        within = self._worker.deadlines.reset
+        within = self._worker.deadlines.reset + steps * self._worker.deadlines.step
         return await self._answer(lanes[0], holder.call(method, *values, within=within))
 
     async def _ask(self, lane: int, method: str, *values: Message) -> Message:

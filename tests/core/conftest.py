@@ -87,12 +87,23 @@ class PacedShard:
     end: float = 0.2
     """Probability that a step ends the episode."""
     starts: list[Start] = field(default_factory=list["Start"])
+    replays: int = 0
+    _begun: dict[int, Start] = field(default_factory=dict[int, "Start"])
     _seen: dict[int, int] = field(default_factory=dict[int, int])
 
     async def reset(self, lane: int, start: Start, *, into: int) -> None:
         await self._work(lane)
         self.starts.append(start)
+        self._begun[lane] = start
         self._show(lane, into)
+
+    async def replay(self, lane: int, start: Start, slots: Sequence[int], *, into: int) -> None:
+        assert start == self._begun[lane]
+        seen = [self.rows.observation[slot] for slot in slots]
+        assert seen == [(lane, self._seen[lane] - back) for back in range(len(slots), 0, -1)]
+        await self._work(lane)
+        self.rows.observe(into, lane, self._seen[lane])
+        self.replays += 1
 
     async def step(self, lane: int, slot: int, *, into: int) -> Outcome:
         assert slot in self.rows.version, "the decision must be there"

@@ -248,6 +248,29 @@ def test_a_lane_that_was_cancelled_neither_counts_nor_holds_up_the_others(
     virtually(main())
 
 
+def test_nobody_waits_for_a_lane_that_waits_for_other_weights(
+    virtually: Callable[..., object],
+) -> None:
+    async def main() -> None:
+        generator = Slow()
+        batcher = _batcher(Lockstep(), generator)
+        for lane in range(4):
+            batcher.join(lane)
+
+        async def ask(slot: int, version: int) -> None:
+            await batcher.decide(_request(slot)._replace(version=version))
+            batcher.leave(slot)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(batcher.run())
+            asked = ((0, 7), (1, -1), (2, 8), (3, 7))
+            await asyncio.wait([group.create_task(ask(*one)) for one in asked])
+            batcher.close()
+        assert [slots for _, slots in generator.batches] == [[0, 3], [1], [2]]
+
+    virtually(main())
+
+
 def test_a_forward_pass_is_padded_to_the_next_size(virtually: Callable[..., object]) -> None:
     async def main() -> None:
         generator = Slow()
@@ -259,6 +282,28 @@ def test_a_forward_pass_is_padded_to_the_next_size(virtually: Callable[..., obje
             batcher.close()
         assert [len(slots) for _, slots in generator.batches] == [1, 2, 3, 5]
         assert generator.rows == [2, 2, 4, 8]
+
+    virtually(main())
+
+
+def test_a_batch_beyond_the_padding_takes_passes_of_the_largest_size(
+    virtually: Callable[..., object],
+) -> None:
+    async def main() -> None:
+        rows_of: list[int] = []
+
+        class Passes:
+            async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
+                assert len(requests) == 3
+                rows_of.append(rows)
+                return version
+
+        batcher = Batcher(Full(3, 1e9), Passes(), Metrics(1), padding=(2, 1))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(batcher.run())
+            await asyncio.wait([group.create_task(_ask(batcher, slot)) for slot in range(3)])
+            batcher.close()
+        assert rows_of == [2]
 
     virtually(main())
 

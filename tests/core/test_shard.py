@@ -131,3 +131,19 @@ def test_a_simulator_without_expert_says_so() -> None:
     shard, _ = shard_of(Alone())
     with pytest.raises(PluginError, match="simulator Alone has no expert: it cannot demonstrate"):
         shard.demonstrate(7, 0, into=1)
+
+
+def test_a_replay_ends_where_the_episode_was_and_writes_nothing_else() -> None:
+    shard, slots = shard_of(Line(cameras=1))
+    shard.reset(7, START, into=0)
+    for slot, action in enumerate((0.5, -0.25)):
+        decide(slots, slot, action)
+        shard.step(7, slot, into=slot + 1)
+    before = slots.read([0, 1], "observation", "result")
+    shard.reset(9, Start("go", "train", 5), into=5)
+    shard.replay(9, START, [0, 1], into=6)
+    ended = slots.read([2, 6], "observation")
+    for name, one in ended.items():
+        np.testing.assert_array_equal(one[0], one[1], err_msg=name)
+    for name, one in slots.read([0, 1], "observation", "result").items():
+        np.testing.assert_array_equal(one, before[name], err_msg=name)

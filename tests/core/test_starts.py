@@ -51,3 +51,9 @@ def test_the_noise_is_the_same_in_every_version_of_the_package() -> None:
     """A run that is resumed goes on with the noise that it began with."""
     assert noise_seed(1, 2, 3) == 0x4B50083CB3E35BC3
     assert noise_seed(1 << 40, 5, 7) == 0x4BAE774D8FB793E9
+
+
+def test_starts_with_a_stride_share_the_stream() -> None:
+    whole = Starts(TASKS, seed=5)
+    shared = [Starts(TASKS, seed=5, ordinal=place, stride=4) for place in range(4)]
+    assert [one.next() for _ in range(5) for one in shared] == [whole.next() for _ in range(20)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
+
+from simulation.watch import check
 
 from rlvla.plugins.schedulers.adaptive import Adaptive
 from rlvla.plugins.schedulers.dynamic import Dynamic
 from rlvla.plugins.schedulers.greedy import Greedy
-from simulation.watch import check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,18 +24,23 @@ class Watched:
 
     batching: Batching
     options: Batching
+    stealing: bool
+    """Also others than its own generator, which may be busy, ask a rule."""
 
     def rule(self, groups: Mapping[int, int]) -> WatchedRule:
         """Return the rule of the scheduler, watched."""
-        return WatchedRule(self.batching.rule(groups), self.options)
+        return WatchedRule(self.batching.rule(groups), self.options, self.stealing)
 
 
-@dataclass(frozen=True)
+@dataclass
 class WatchedRule:
     """A batching rule and what it must do."""
 
     rule: BatchingRule
     options: Batching
+    stealing: bool
+    due: float = float("inf")
+    """When the oldest request must be served, if the generator is free."""
 
     def take(self, queue: Queue) -> Sequence[int]:
         """Take, and check what was taken from what."""
@@ -59,10 +65,9 @@ class WatchedRule:
 
     def _in_order(self, queue: Queue, taken: Sequence[int]) -> None:
         """Check that a rule without groups serves who came first, and no more than it may."""
-        if isinstance(self.options, Greedy | Adaptive) or self._lone:
+        if isinstance(self.options, Greedy | Adaptive) or _counts_lanes(self.options):
             check([*taken] == [*range(len(taken))], f"{taken} of {queue}")
-            most: int = getattr(self.options, "max_batch")  # noqa: B009 - all of these have it
-            check(len(taken) <= most, f"{len(taken)} are more than {most}")
+            check(len(taken) <= self.options.max_batch, f"{len(taken)} are too many")
 
     def _in_time(self, queue: Queue, taken: Sequence[int]) -> None:
         """Check that dynamic batches leave when they are full, complete or overdue, and only then.
@@ -72,12 +77,16 @@ class WatchedRule:
         options = self.options
         if isinstance(options, Greedy):
             check(taken, f"nobody is served of {queue}")
-        if not isinstance(options, Dynamic) or not self._lone:
+        if not _counts_lanes(options):
             return
+        on_time = self.stealing or queue.time_s <= self.due + 1e-6
+        check(on_time, f"{queue} should have been served at {self.due}")
         overdue = queue.time_s - queue.since_s[0] >= options.max_wait_ms / 1000 - 1e-8
         full = len(queue.lanes) >= min(options.max_batch, len(queue.active))
         check(bool(taken) == (overdue or full), f"{taken} of {queue}")
+        latest = queue.since_s[0] + options.max_wait_ms / 1000
+        self.due = float("inf") if taken else latest
 
-    @property
-    def _lone(self) -> bool:
-        return isinstance(self.options, Dynamic) and self.options.count == "lanes"
+
+def _counts_lanes(options: Batching) -> TypeGuard[Dynamic]:
+    return isinstance(options, Dynamic) and options.count == "lanes"

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 class StrictMemory(Memory):
     """The rows of one cell; `held` says how many hold each slot."""
 
-    def __init__(self, cell: int, *, banks: int, segment: int, endless: bool) -> None:
+    def __init__(
+        self, cell: int, *, banks: int, segment: int, endless: bool, ordered: bool
+    ) -> None:
         super().__init__(cell, banks=banks)
         self.held: Counter[int] = Counter()
         self.dropped: set[int] = set()
@@ -25,6 +27,8 @@ class StrictMemory(Memory):
         self._segment = segment
         self._endless = endless
         """No episode ends but by its time limit."""
+        self._ordered = ordered
+        """No decision comes to nothing; lanes hold those of their episode."""
 
     def look(self, requests: Sequence[Request]) -> None:
         """See `Memory.look`; also, a batch is of one version and asks once a lane."""
@@ -33,6 +37,13 @@ class StrictMemory(Memory):
         if len({request.lane for request in requests}) < len(requests):
             self.violated(f"{requests} holds a lane twice")
         super().look(requests)
+
+    def decide(self, requests: Sequence[Request], version: int) -> None:
+        """See `Memory.decide`; also, what was executed already is not decided anew."""
+        super().decide(requests, version)
+        for request in requests:
+            if self.rows[request.slot].executed:
+                self.violated(f"{request} is decided anew after it was executed")
 
     def train(self, segment: Segment) -> None:
         """See `Memory.train`; also, a segment is whole, and goes on where nothing ended it."""
@@ -56,7 +67,7 @@ class StrictMemory(Memory):
             del self.held[slot]
             self.rows.pop(slot, None)
             self.dropped.discard(slot)
-        elif slot in self.rows and self._follows(self.rows[slot]):
+        elif slot in self.rows and not self._ordered and self._follows(self.rows[slot]):
             self.dropped.add(slot)
 
     def _follows(self, row: Row) -> bool:

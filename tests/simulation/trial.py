@@ -10,14 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
-
-from rlvla.core.errors import PluginError, TrainingError
-from rlvla.core.runtime.virtual.loop import run_virtually
-from rlvla.core.runtime.virtual.simulation import Simulation
 from simulation.fairness import Watched
 from simulation.memory import HeldSlots, StrictMemory
 from simulation.scenario import Scenario
 from simulation.watch import Watch
+
+from rlvla.core.errors import PluginError, TrainingError
+from rlvla.core.runtime.virtual.loop import run_virtually
+from rlvla.core.runtime.virtual.simulation import ENDLESS, Simulation
+from rlvla.core.settings import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -36,9 +37,9 @@ class Defect:
     """Something in the core that is wrong."""
 
     name: str
-    target: str
-    """`module:attribute`, or `module:class.attribute`, under `rlvla.core`; empty: the batching."""
-    planted: Any
+    planted: Mapping[str, object]
+    """What stands there instead, by `module:attribute` under `rlvla.core`. An empty name means the
+    batching scheduler: a function of that of the scenario."""
 
 
 @dataclass(kw_only=True)
@@ -59,12 +60,14 @@ def trial(seed: int, defect: Defect | None = None) -> str:
     watch = Watch(scenario)
     manifest = scenario.manifest
     batching = manifest.batching
-    if defect is not None and not defect.target:
-        batching = cast("Callable[[Batching], Batching]", defect.planted)(batching)
+    if defect is not None and "" in defect.planted:
+        batching = cast("Callable[[Batching], Batching]", defect.planted[""])(batching)
     simulation = WatchedSimulation(
-        manifest=replace(manifest, batching=Watched(batching, manifest.batching)),
+        manifest=replace(
+            manifest, batching=Watched(batching, manifest.batching, manifest.assignment.stealing)
+        ),
         runtime=scenario.runtime,
-        updates=scenario.updates,
+        updates=scenario.updates if scenario.stopped else ENDLESS.updates or 0,
         watch=watch,
     )
     try:
@@ -85,7 +88,8 @@ def _violation(error: BaseException) -> str:
     """Return what an error says, unless a run may end in it."""
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
-        return next(filter(None, map(_violation, group.exceptions)), "")
+        found = [_violation(one) for one in group.exceptions]
+        return next((one for one in found if one), "")
     text = str(error)
     if isinstance(error, TrainingError | PluginError) and any(one in text for one in NAMED):
         return ""
@@ -107,14 +111,22 @@ def _wired(watch: Watch, defect: Defect | None) -> Generator[None]:
     """Plant the defect, and let the watch see what the pipeline makes for itself."""
     manifest, runtime = watch.scenario.manifest, watch.scenario.runtime
     strict = partial(
-        StrictMemory, segment=manifest.asynchrony.segment, endless=runtime.ending == 0
+        StrictMemory,
+        segment=manifest.asynchrony.segment,
+        endless=runtime.ending == 0,
+        ordered=manifest.deterministic,
     )
+    planted: Mapping[str, object] = defect.planted if defect else {}
     with pytest.MonkeyPatch.context() as patch:
-        if defect is not None and defect.target:
-            patch.setattr(*_place(defect.target), defect.planted)
+        for target, wrong in planted.items():
+            if target:
+                patch.setattr(*_place(target), wrong)
         for target, into in _seen(watch).items():
             place = _place(target)
             patch.setattr(*place, _noting(getattr(*place), into))
+        if not watch.scenario.stopped:
+            budget = Budget(updates=watch.scenario.updates)
+            patch.setattr(*_place("runtime.virtual.simulation:ENDLESS"), budget)
         place = _place("runtime.virtual.runtime:Memory")
         patch.setattr(*place, _noting(strict, watch.memories))
         place = _place("crew:FreeSlots")
@@ -130,8 +142,10 @@ def _wired(watch: Watch, defect: Defect | None) -> Generator[None]:
 def _seen(watch: Watch) -> Mapping[str, list[Any]]:
     return {
         "pipeline:Ledger": watch.ledgers,
-        "pipeline:Admission": watch.admissions,
-        "pipeline:Streamer": watch.streamers,
+        "schedule:Admission": watch.admissions,
+        "schedule:Gate": watch.admissions,
+        "schedule:Streamer": watch.streamers,
+        "schedule:OrderedStreamer": watch.streamers,
         "crew:Batcher": watch.batchers,
         "crew:Dispatcher": watch.dispatchers,
     }
@@ -148,13 +162,9 @@ def _noting(make: Callable[..., T], into: list[T]) -> Callable[..., T]:
 
 
 def _place(target: str) -> tuple[Any, str]:
-    """Return the object and the name of its attribute that a target means."""
-    module, _, path = target.partition(":")
-    *owners, name = path.split(".")
-    owner: Any = import_module(f"rlvla.core.{module}")
-    for one in owners:
-        owner = getattr(owner, one)
-    return owner, name
+    """Return the module and the name in it that a target means."""
+    module, _, name = target.partition(":")
+    return import_module(f"rlvla.core.{module}"), name
 
 
 def caught(defect: Defect, seeds: Sequence[int]) -> tuple[int, str] | None:

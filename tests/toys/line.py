@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 import time
@@ -55,6 +56,8 @@ class Line:
     """A file that the first fault of all makes; no other follows."""
     delay_s: float = 0.0
     """Seconds that a step takes at least."""
+    jitter_s: float = 0.0
+    """Mean of the random seconds that a step takes beside that."""
     light: bool = False
     """Raise if torch was imported into the worker."""
     _points: dict[int, Point] = field(default_factory=dict[int, Point], init=False, repr=False)
@@ -84,12 +87,14 @@ class Line:
             raise RuntimeError("torch was imported into a simulator worker")
         if self.fault == "raise_in_reset" and self._due():
             raise RuntimeError("the line is broken")
-        random = np.random.default_rng((start.seed, start.index, start.split == "eval"))
-        self._points[lane] = Point(float(random.uniform(-0.2, 0.2)), 1 - 2 * (start.index % 2))
+        dice = np.random.default_rng((start.seed, start.index, start.split == "eval"))
+        self._points[lane] = Point(float(dice.uniform(-0.2, 0.2)), 1 - 2 * (start.index % 2))
         return self._observe(self._points[lane])
 
     def step(self, lane: int, actions: NDArray[np.float32]) -> StepResult:
         time.sleep(self.delay_s)
+        if self.jitter_s:
+            time.sleep(random.expovariate(1 / self.jitter_s))
         point = self._points[lane]
         chunk = len(actions)
         row = {name: np.zeros(chunk, np.bool_) for name in ("terminated", "truncated", "valid")}

@@ -70,4 +70,5 @@ def installed_environment(folder: Path) -> Mapping[str, str]:
     (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: rlvla-toys\nVersion: 1\n")
     (distribution / "entry_points.txt").write_text("[rlvla]\ntoys = toys.plugin\n")
     here = Path(__file__).parents[1]
-    return {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{distribution.parent}"}
+    paths = [str(here), str(distribution.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

@@ -48,6 +48,8 @@ class Memory:
         self._cell = cell
         self._seen: dict[int, int] = {}
         """Lane to the ordinal of its newest observation."""
+        self._first: dict[int, int] = {}
+        """Lane to the ordinal of the first observation of its episode."""
 
     @property
     def version(self) -> int:
@@ -58,6 +60,29 @@ class Memory:
         """Write the next observation of `lane` into `slot`."""
         ordinal = self._seen[lane] = self._seen.get(lane, -1) + 1
         self.rows[slot] = Row(lane, ordinal)
+
+    def begun(self, lane: int, slot: int) -> None:
+        """Write the first observation of an episode of `lane` into `slot`."""
+        self.observe(lane, slot)
+        self._first[lane] = self._seen[lane]
+
+    def repeat(self, lane: int, slots: Sequence[int], into: int) -> None:
+        """Execute the decisions in `slots`, all of an episode, again; write their end into `into`.
+
+        The next decision may have been executed, too, but nobody has heard what came of it.
+        """
+        newest = self._first[lane] + len(slots)
+        found = [self._of(lane, slot).ordinal for slot in slots]
+        if found != [*range(self._first[lane], newest)] or not 0 <= self._seen[lane] - newest <= 1:
+            self.violated(
+                f"lane {lane} repeats {found} of an episode that began with "
+                f"{self._first[lane]} and has come to {self._seen[lane]}"
+            )
+        self._seen[lane] = newest
+        for row in self.rows.values():
+            if (row.lane, row.ordinal) == (lane, newest):
+                row.executed = False
+        self.rows[into] = Row(lane, newest)
 
     def tear(self, slots: Sequence[int]) -> None:
         """Leave observations half written: their writer was killed."""

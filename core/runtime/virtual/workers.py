@@ -63,6 +63,14 @@ class Shard(Worker):
         torn = [into for _, _, into in beginnings]
         return self._work(seconds, torn, partial(self._reset_batch, beginnings))
 
+    def replay(self, lane: int, start: Start, slots: Sequence[int], into: int) -> Work:
+        """Begin an episode and repeat the decisions in `slots`."""
+        del start
+        latencies = self.world.latencies
+        steps = sum(latencies.step.draw(self.dice, lane) for _ in slots)
+        seconds = latencies.reset.draw(self.dice, lane) + steps
+        return self._work(seconds, [into], partial(self._replay, lane, slots, into))
+
     def step(self, lane: int, slot: int, into: int) -> Work:
         """Execute the decision in `slot`."""
         self.memory.execute(lane, slot)
@@ -93,7 +101,11 @@ class Shard(Worker):
 
     def _reset(self, lane: int, into: int) -> None:
         self._left[lane] = self.world.episodes.max_steps
-        self.memory.observe(lane, into)
+        self.memory.begun(lane, into)
+
+    def _replay(self, lane: int, slots: Sequence[int], into: int) -> None:
+        self._left[lane] = self.world.episodes.max_steps - self.world.episodes.chunk * len(slots)
+        self.memory.repeat(lane, slots, into)
 
     def _reset_batch(self, beginnings: Sequence[Beginning]) -> None:
         for lane, _, into in beginnings:
@@ -129,7 +141,8 @@ class Generator(Worker):
         self.memory.look(requests)
         self.world.batches += 1
         self.world.requests += len(requests)
-        seconds = self.world.latencies.generator.seconds(max(rows, len(requests)))
+        passes = -(-len(requests) // rows)
+        seconds = passes * self.world.latencies.generator.seconds(rows)
         work = Work([Stage(seconds)], nothing)
         work.finish = partial(self._act, requests, made, work)
         return work

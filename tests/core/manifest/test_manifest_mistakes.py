@@ -256,3 +256,15 @@ def test_nothing_that_a_manifest_names_is_imported(path: Path, components: Compo
     path.write_text(GOOD.replace("type: toy", "type: antigravity.fly"))
     told(path, components)
     assert "antigravity" not in sys.modules
+
+
+def test_the_clock_does_not_end_a_deterministic_run(path: Path, components: Components) -> None:
+    path.write_text(GOOD.replace("updates: 3", "minutes: 3") + "deterministic: true\n")
+    assert told(path, components).startswith(
+        f"{path}:10:10: budget.minutes: minutes cannot limit a deterministic run"
+    )
+
+
+def test_padding_is_not_for_deterministic_runs(path: Path, components: Components) -> None:
+    path.write_text(GOOD + "deterministic: true\nschedulers: {padding: [64]}\n")
+    assert "schedulers.padding: excludes 'deterministic: true', in which" in told(path, components)

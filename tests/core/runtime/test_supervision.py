@@ -25,8 +25,8 @@ class Mortal:
 
     def send(self, number: int, method: str, values: Message, named: Message) -> None:
         del named
-        moves = values[0] if method == "step_batch" else []
-        result = [[0.0, 1, False, False, False] for _ in moves]
+        count = len(values[0]) if method == "step_batch" else 0
+        result = [[0.0, 1, False, False, False]] * count
         asyncio.get_running_loop().call_soon(self._listener.answered, number, "ok", result)
 
     def hang_up(self) -> None:

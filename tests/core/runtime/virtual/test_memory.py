@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _rolled_out() -> Memory:
     """Return a memory in which lane 5 went through slots 0, 1 and 2, decided by version 0."""
     memory = Memory(3, banks=2)
-    memory.observe(5, 0)
+    memory.begun(5, 0)
     for slot in (0, 1):
         memory.decide([_request(slot)], 0)
         memory.execute(5, slot)
@@ -101,3 +101,26 @@ def test_versions_are_whole_or_not_there_and_never_come_back() -> None:
     memory.commit(2)
     with pytest.raises(ViolationError, match="version 2 comes after 2"):
         memory.begin(2)
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_repeated_episode_executes_its_lost_decision_again(*, heard: bool) -> None:
+    memory = _rolled_out()
+    memory.decide([_request(2)], 0)
+    memory.execute(5, 2)
+    if heard:
+        memory.follow(5, 2, 8)
+    memory.repeat(5, [0, 1], 7)
+    memory.execute(5, 2)
+    memory.follow(5, 2, 3)
+    memory.train(_segment((0, 1, 2), (-1, -1, 3)))
+
+
+@pytest.mark.parametrize("slots", [[0], [1], [1, 0], [0, 1, 2, 2]])
+def test_a_lane_repeats_all_of_its_episode(slots: list[int]) -> None:
+    memory = _rolled_out()
+    memory.decide([_request(2)], 0)
+    memory.execute(5, 2)
+    memory.follow(5, 2, 3)
+    with pytest.raises(ViolationError, match=r"lane 5 repeats .* and has come to 3"):
+        memory.repeat(5, slots, 7)

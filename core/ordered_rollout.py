@@ -1,0 +1,60 @@
+"""Rollout of the deterministic mode: every lane produces the segments that the order gives it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rlvla.core.clock import now
+from rlvla.core.collector import Collecting, Collector
+from rlvla.core.errors import ClosedError
+from rlvla.core.starts import Starts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rlvla.core.lane import Lane
+    from rlvla.core.order import Order
+    from rlvla.core.ordered import Gate, OrderedStreamer
+
+EPISODES = 1 << 20
+"""Starts that are set apart for a lane in an era."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderedRollout(Collecting):
+    """Decisions of a segment are made with the one version that the order names."""
+
+    order: Order
+    admission: Gate
+    streamer: OrderedStreamer
+    tasks: Sequence[str]
+    places: Mapping[int, int]
+    """Number of a lane to its place among those that train."""
+
+    async def run(self, lane: Lane) -> None:
+        """Produce segments until admission closes."""
+        place, order = self.places[lane.number], self.order
+        index = order.first_of(place)
+        era = order.era(index)
+        collector = Collector(self, lane, self._starts(place, era))
+        while True:
+            if order.era(index) != era:
+                era = order.era(index)
+                lane.forget()
+                collector.starts = self._starts(place, era)
+            try:
+                since = now()
+                await self.admission.enter(order.version(index))
+                lane.admitted(since)
+                self.streamer.put(index, await collector.segment(order.version(index)))
+            except ClosedError:
+                return
+            index += order.lanes
+
+    def _starts(self, place: int, era: int) -> Starts:
+        """Return the lane's own starts of an era, which no other lane and era has."""
+        lanes = self.order.lanes
+        return Starts(
+            self.tasks, seed=self.seed, ordinal=era * EPISODES * lanes + place, stride=lanes
+        )

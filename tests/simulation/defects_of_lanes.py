@@ -1,0 +1,233 @@
+"""Planted defects: lanes, their segments and slots, and the workers they ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlvla.core.collector import Collector
+from rlvla.core.errors import ClosedError, LaneLostError
+from rlvla.core.gather import Gather
+from rlvla.core.lane import Lane
+from rlvla.core.rollout import Rollout
+from rlvla.core.runtime.calls import Calls, WorkerDiedError
+from rlvla.core.runtime.supervision import SupervisedGenerator, SupervisedShard
+from rlvla.core.slots import FreeSlots
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rlvla.core.runtime.wire import Message
+    from rlvla.core.types import Outcome, Request
+    from rlvla.core.workers import Move
+
+
+class ForgetsLostLanes(Rollout):
+    async def run(self, lane: Lane) -> None:
+        collector = Collector(self, lane, self.starts)
+        try:
+            while True:
+                await self.admission.enter(self.length)
+                self.streamer.open(lane.number, version=lane.version, decisions=self.length)
+                segment = await collector.segment()
+                self.admission.finish(self.length)
+                self.streamer.put(segment)
+        except ClosedError:
+            return
+        except LaneLostError as lost:
+            collector.drop(lost.reason)
+            self.streamer.abandon(lane.number)
+            self.admission.cancel(self.length)
+
+
+class GoesOnInALostEpisode(Collector):
+    def drop(self, reason: str) -> None:
+        self._shared.ledger.drop(len(self._versions), reason)
+        self._lane.free.release([*self._slots, *self._bootstrap])
+        self._clear()
+
+
+class LeaksWhatIsLost(Collector):
+    def drop(self, reason: str) -> None:
+        self._shared.ledger.drop(len(self._versions), reason)
+        self._clear()
+        self._lane.forget()
+
+
+class DropsUncounted(Collector):
+    def drop(self, reason: str) -> None:
+        self._versions.clear()
+        super().drop(reason)
+
+
+class CutsSegmentsAtTheEndOfAnEpisode(Collector):
+    async def _decision(self, version: int) -> None:
+        await super()._decision(version)
+        if self._lane.slot < 0:
+            missing = self._shared.length - len(self._slots)
+            self._slots += self._slots[-1:] * missing
+            self._bootstrap += [-1] * missing
+            self._versions += self._versions[-1:] * missing
+
+
+class BootstrapsFromTheNextEpisode(Collector):
+    """The classic: what follows a truncation is taken from the row that comes after."""
+
+    async def _decision(self, version: int) -> None:
+        after_truncation = self._lane.slot < 0 and bool(self._slots) and self._bootstrap[-1] >= 0
+        await super()._decision(version)
+        if after_truncation and len(self._slots) > 1:
+            wrong = self._slots[-1]
+            self._lane.free.release([self._bootstrap[-2]])
+            self._lane.free.hold(wrong)
+            self._bootstrap[-2] = wrong
+
+
+class NoBootstrap(Collector):
+    def _finish(self, outcome: Outcome) -> None:
+        shared, lane = self._shared, self._lane
+        shared.metrics.episode(success=outcome.success, steps=lane.steps, reward=self._reward)
+        lane.forget()
+
+
+class DoesNotHoldTheBootstrap(Collector):
+    def _finish(self, outcome: Outcome) -> None:
+        super()._finish(outcome)
+        self._lane.free.release(self._bootstrap[-1:])
+
+
+class AsksForAnotherSlot(Lane):
+    """It sends the slot of its previous request."""
+
+    _asked = -1
+
+    async def decide(self, temperature: float, *, version: int = -1) -> int:
+        mine, self._asked = self.slot, self.slot if self._asked < 0 else self._asked
+        self.slot, self._asked = self._asked, mine
+        try:
+            return await super().decide(temperature, version=version)
+        finally:
+            self.slot = mine
+
+
+class ExecutesTwice(Lane):
+    async def advance(self, *, expert: bool = False) -> tuple[int, Outcome]:
+        before = self.slot
+        decided = await super().advance(expert=expert)
+        if self.steps == 2:
+            await self._shard.step(self.number, before, into=self.slot)
+        return decided
+
+
+class ReusesItsSlot(Lane):
+    """It does not take a row for the next observation while the old one is needed."""
+
+    async def advance(self, *, expert: bool = False) -> tuple[int, Outcome]:
+        del expert
+        outcome = await self._shard.step(self.number, self.slot, into=self.slot)
+        self.steps += outcome.steps
+        self.free.hold(self.slot)
+        return self.slot, outcome
+
+
+class FreesWhatOthersHold(FreeSlots):
+    def release(self, slots: Iterable[int]) -> None:
+        for slot in {*slots} - {-1}:
+            if self._holders.pop(slot, 0):
+                self._free.append(slot)
+
+    def hold(self, slot: int) -> None:
+        self._holders.setdefault(slot, 1)
+
+
+class KeepsLanesActive(Gather):
+    """Lanes that wait for decisions wait for those that wait for them to step."""
+
+    def _ask(self, asked: object, lane: int, what: object) -> asyncio.Future[object]:
+        answer: asyncio.Future[object] = super()._ask(asked, lane, what)  # type: ignore[arg-type]
+        if lane in self._members:
+            self._dispatcher.join(lane)
+        return answer
+
+
+class TakesTheAnswerOfAnother(Calls):
+    """Answers belong to the oldest call: a second answer to one is taken for that to the next."""
+
+    def answered(self, number: int, kind: str, result: Message) -> None:
+        super().answered(next(iter(self._pending), number), kind, result)
+
+
+class FailsOnASecondAnswer(Calls):
+    def answered(self, number: int, kind: str, result: Message) -> None:
+        if number not in self._pending:
+            raise KeyError(number)
+        super().answered(number, kind, result)
+
+
+class KillsTheSlow(Calls):
+    """Its clock goes on when the worker turns to another call."""
+
+    def _watch(self) -> None:
+        self._timer = None
+        if self._pending:
+            self._hung = True
+            self._link.kill()
+
+
+class WaitsForEver(Calls):
+    def _watch(self) -> None:
+        self._timer = None
+
+
+class DoesNotAskAgain(SupervisedGenerator):
+    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
+        try:
+            calls = await self._worker.ready()
+            made: int = await calls.call(
+                "act", requests, version=version, rows=rows, within=self._worker.deadlines.model
+            )
+        except WorkerDiedError:
+            return version
+        return made
+
+
+class StepsWithASuccessor(SupervisedShard):
+    async def _ask(self, lane: int, method: str, *values: Message) -> Message:
+        self._holders[lane] = await self._worker.ready()
+        return await super()._ask(lane, method, *values)
+
+
+class StepsABatchWithASuccessor(SupervisedShard):
+    async def step_batch(self, moves: Sequence[Move]) -> Sequence[Outcome]:
+        newest = max((lane for lane, _, _ in moves), key=lambda one: self._holders[one].alive)
+        for lane, _, _ in moves:
+            self._holders[lane] = self._holders[newest]
+        return await super().step_batch(moves)
+
+
+LANES: Mapping[str, Mapping[str, object]] = {
+    "forgets a lane that was lost": {"pipeline:Rollout": ForgetsLostLanes},
+    "goes on in a lost episode": {"rollout:Collector": GoesOnInALostEpisode},
+    "leaks the slots of what is lost": {"rollout:Collector": LeaksWhatIsLost},
+    "drops decisions uncounted": {"rollout:Collector": DropsUncounted},
+    "fills up short segments": {"rollout:Collector": CutsSegmentsAtTheEndOfAnEpisode},
+    "bootstraps from the next episode": {"rollout:Collector": BootstrapsFromTheNextEpisode},
+    "does not bootstrap": {"rollout:Collector": NoBootstrap},
+    "does not hold the bootstrap": {"rollout:Collector": DoesNotHoldTheBootstrap},
+    "asks for another slot": {"crew:Lane": AsksForAnotherSlot},
+    "executes a decision twice": {"crew:Lane": ExecutesTwice},
+    "overwrites an observation that is needed": {"crew:Lane": ReusesItsSlot},
+    "frees what others hold": {"crew:FreeSlots": FreesWhatOthersHold},
+    "waits in a circle": {"crew:Gather": KeepsLanesActive},
+    "takes the answer of another call": {"runtime.supervision:Calls": TakesTheAnswerOfAnother},
+    "fails on a second answer": {"runtime.supervision:Calls": FailsOnASecondAnswer},
+    "kills who is slow": {"runtime.supervision:Calls": KillsTheSlow},
+    "waits for ever for who hangs": {"runtime.supervision:Calls": WaitsForEver},
+    "does not ask a generator again": {
+        "runtime.virtual.runtime:SupervisedGenerator": DoesNotAskAgain
+    },
+    "has a successor step": {"runtime.virtual.runtime:SupervisedShard": StepsWithASuccessor},
+    "has a successor step a batch": {
+        "runtime.virtual.runtime:SupervisedShard": StepsABatchWithASuccessor
+    },
+}
