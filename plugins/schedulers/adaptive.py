@@ -33,7 +33,9 @@ is the lower one of
 one rising and the other falling in b, and best where they meet. There the rule never lets fewer go
 than that (`contention`), unless nobody else is expected. What a decision takes of the device is
 observed as used time over decisions, at the batches of the moment: others use the device while a
-batch is queueing for it, and between batches as often as one does not find it free.
+batch is queueing for it, and between batches as often as one does not find it free. On the
+profiles of `benchmarks/schedulers.py` the rule was 0.99 to 1.03 times as fast as the best of the
+grid, and 0.99 to 1.05 times on eight variants of one (other times, stragglers, two generators).
 
 T is learned from every batch (`curve`), the returns from how long each lane was away
 (`returns`): a lane away for x returns within t with probability (F(x + t) - F(x)) / (1 - F(x)).

@@ -293,10 +293,10 @@ def test_a_batch_beyond_the_padding_takes_passes_of_the_largest_size(
         rows_of: list[int] = []
 
         class Passes:
-            async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
+            async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Acted:
                 assert len(requests) == 3
                 rows_of.append(rows)
-                return version
+                return Acted(version)
 
         batcher = Batcher(Full(3, 1e9), Passes(), Metrics(1), padding=(2, 1))
         async with asyncio.TaskGroup() as group:

@@ -83,8 +83,8 @@ class _Late:
     def patience_ms(self, waited_ms: float) -> float | None:
         return self.rule.patience_ms(waited_ms)
 
-    def served(self, size: int, seconds: float) -> None:
-        self.rule.served(size, seconds)
+    def served(self, size: int, seconds: float, waited: float) -> None:
+        self.rule.served(size, seconds, waited)
 
 
 @dataclass
@@ -110,8 +110,8 @@ class AlteredRule:
     def patience_ms(self, waited_ms: float) -> float | None:
         return self.inner.patience_ms(waited_ms)
 
-    def served(self, size: int, seconds: float) -> None:
-        self.inner.served(size, seconds)
+    def served(self, size: int, seconds: float, waited: float) -> None:
+        self.inner.served(size, seconds, waited)
         self.clock[0] = now()
 
 

@@ -12,6 +12,7 @@ from rlvla.core.rollout import Rollout
 from rlvla.core.runtime.calls import Calls, WorkerDiedError
 from rlvla.core.runtime.supervision import SupervisedGenerator, SupervisedShard
 from rlvla.core.slots import FreeSlots
+from rlvla.core.types import Acted
 
 if TYPE_CHECKING:
     import asyncio
@@ -180,15 +181,15 @@ class WaitsForEver(Calls):
 
 
 class DoesNotAskAgain(SupervisedGenerator):
-    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> int:
+    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Acted:
         try:
             calls = await self._worker.ready()
-            made: int = await calls.call(
+            acted = await calls.call(
                 "act", requests, version=version, rows=rows, within=self._worker.deadlines.model
             )
         except WorkerDiedError:
-            return version
-        return made
+            return Acted(version)
+        return Acted(*acted)
 
 
 class StepsWithASuccessor(SupervisedShard):

@@ -1,17 +1,17 @@
 """The invariants of a run, looked at between any two events.
 
-| invariant                                   | looked at                                   |
-| ------------------------------------------- | ------------------------------------------- |
-| every decision is accounted for, once       | every event, against the rows that are held |
-| batches are exact                           | every update                                |
-| staleness is at most η when trained on      | every event                                 |
-| nothing that was admitted becomes too old   | every event                                 |
-| versions rise, and are announced when there | every event, and by the memory              |
-| rows and weights are whole, of whom they should be | by the memory, whenever it is read   |
-| queues are bounded, slots are not leaked    | every event; rows one by one every update   |
-| no worker is killed that is at work         | every death                                 |
-| no lane is forgotten                        | every update                                |
-| it goes on                                  | the loop: no deadlock, and an end of turns  |
+| invariant                                          | looked at                                   |
+| -------------------------------------------------- | ------------------------------------------- |
+| every decision is accounted for, once              | every event, against the rows that are held |
+| batches are exact                                  | every update                                |
+| staleness is at most η when trained on             | every event                                 |
+| nothing that was admitted becomes too old          | every event                                 |
+| versions rise, and are announced when there        | every event, and by the memory              |
+| rows and weights are whole, of whom they should be | by the memory, whenever it is read          |
+| queues are bounded, slots are not leaked           | every event; rows one by one every update   |
+| no worker is killed that is at work                | every death                                 |
+| no lane is forgotten                               | every update                                |
+| it goes on                                         | the loop: no deadlock, and an end of turns  |
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from rlvla.core.streamer import Streamer
 
 TURNS = 30_000
-"""Turns of the loop after which a run does not go on; the longest ones take a tenth."""
+"""Turns of the loop after which a run does not go on; ten times what the longest take."""
 
 
 def check(condition: object, what: str) -> None:
