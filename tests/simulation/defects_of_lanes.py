@@ -207,7 +207,7 @@ class StepsABatchWithASuccessor(SupervisedShard):
 
 
 LANES: Mapping[str, Mapping[str, object]] = {
-    "forgets a lane that was lost": {"pipeline:Rollout": ForgetsLostLanes},
+    "forgets a lane that was lost": {"schedule:Rollout": ForgetsLostLanes},
     "goes on in a lost episode": {"rollout:Collector": GoesOnInALostEpisode},
     "leaks the slots of what is lost": {"rollout:Collector": LeaksWhatIsLost},
     "drops decisions uncounted": {"rollout:Collector": DropsUncounted},

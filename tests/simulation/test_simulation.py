@@ -18,7 +18,7 @@ def test_no_invariant_is_violated_whatever_goes_wrong(seeds: Sequence[int]) -> N
 
 
 def test_a_failure_repeats_itself_and_tells_how_to_see_it_again() -> None:
-    defect = Defect("admits one too many", {"pipeline:Admission": AdmitsOneTooMany})
+    defect = Defect("admits one too many", {"schedule:Admission": AdmitsOneTooMany})
     first, again = trial(7, defect), trial(7, defect)
     assert first == again
     assert first

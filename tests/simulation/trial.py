@@ -70,12 +70,12 @@ def trial(seed: int, defect: Defect | None = None) -> str:
         updates=scenario.updates if scenario.stopped else ENDLESS.updates or 0,
         watch=watch,
     )
-    try:
-        with _wired(watch, defect), _uncollected():
+    with _wired(watch, defect), _uncollected():
+        try:
             run_virtually(simulation.run(), watch=partial(watch.look, simulation))
             watch.end()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the seed shall be told
-        return _violation(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the seed shall be told
+            return _violation(error)
     return ""
 
 
