@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOST = 256
 """GPUs of the largest size, unless sizes are asked for."""
-SCHEDULES = ("asynchronous", "synchronous")
+SCHEDULES = ("async", "sync")
 
 Gpus = Annotated[
     str | None,
@@ -183,7 +183,7 @@ def _throughput(forecasts: Sequence[Forecast]) -> Table:
     from rich.table import Table
 
     table = Table("GPUs", "schedule")
-    for name in ("decisions/s", "over synchronous", "efficiency", "staleness"):
+    for name in ("decisions/s", "over sync", "efficiency", "staleness"):
         table.add_column(name, justify="right")
     first = {one.schedule: one.per_gpu for one in reversed(forecasts)}
     baseline = {one.size: one for one in forecasts if one.schedule == SCHEDULES[-1]}
