@@ -12,8 +12,8 @@ the same for every workload, from the released configurations and published late
 * A forward pass of n decisions takes a + c n, a = 10 c (eager kernels); a GPU-parallel simulator
   spends c per lane, too. A micro-batch costs as much as 4 decisions more than its decisions.
 * A global step has 4 rollouts, and all of it one version of the weights, as in the released code:
-  nothing overlaps the end of a step. There are `--managers` managers, the unit of asynchrony,
-  per GPU; 2 is what RLinf recommends.
+  nothing overlaps the end of a step. A manager, the unit of asynchrony, has as
+  many lanes as there: 24 of LIBERO, 256 (here a quarter of them) of ManiSkill.
 * Rows: train asynchronous (whole rollouts travel to the trainer), rollout asynchronous (managers
   do not wait for each other), streamer (quarters of rollouts, micro-batches of 32 instead of 128).
 
@@ -58,18 +58,20 @@ class Workload:
     """Steps/s of ROWS."""
     lanes: int
     """Of 2 GPUs."""
+    managers: int
+    """Parts of them that go on by themselves once rollouts are asynchronous."""
     decisions: int
     """Of an episode."""
     chunk: int
     batched: bool = False
     """Simulated on the GPU, all lanes of a manager at once."""
 
-    def manifest(self, plugins: Plugins, row: str, managers: int) -> Manifest:
-        """Return the manifest of a row, with so many managers per GPU."""
+    def manifest(self, plugins: Plugins, row: str) -> Manifest:
+        """Return the manifest of a row."""
         return load(
             "bench/maniskill" if self.batched else "bench/libero",
             plugins.components,
-            overrides=self._overrides(row, managers),
+            overrides=self._overrides(row),
         )
 
     def latencies(self, fixed: float, training: float) -> Latencies:
@@ -83,13 +85,12 @@ class Workload:
             trainer=Curve(base_ms=OVERHEAD * per_sample, per_sample_ms=per_sample),
         )
 
-    def _overrides(self, row: str, managers: int) -> list[str]:
+    def _overrides(self, row: str) -> list[str]:
         streams, rolls = row in ROWS[2:], row in ROWS[3:]
         streamer = row == ROWS[4]
         colocated = row == ROWS[0]
         gpus = ("[0, 1]", "[0, 1]") if colocated else ("[0]", "[1]")
-        simulator = f"simulator: {{gpus: {gpus[0]}}}, " if self.batched else ""
-        groups = 2 * managers if rolls else 2 if colocated else 1
+        groups = self.managers if rolls else 2 if colocated else 1
         shards = groups if self.batched else self.lanes
         spread = f"shards: {shards}, groups: {groups}, generators: {2 if colocated else 1}"
         part = 4 if streamer else 1
@@ -103,7 +104,9 @@ class Workload:
             f"async={{{levels}, segment: {self.decisions // part}}}",
             "schedulers.batching={type: dynamic, count: groups, max_batch: 1, max_wait_ms: 1.0e9}",
             f"schedulers.sharding={{type: even, {spread}}}",
-            f"placement={{{simulator}generator: {{gpus: {gpus[0]}}}, trainer: {{gpus: {gpus[1]}}}}}",
+            f"placement.generator={{gpus: {gpus[0]}}}",
+            f"placement.trainer={{gpus: {gpus[1]}}}",
+            f"placement.simulator={{gpus: {gpus[0] if self.batched else []}}}",
         ]
 
 
@@ -112,6 +115,7 @@ WORKLOADS = (
         name="LIBERO + pi0.5",
         published=(703.85, 457.23, 737.46, 1041.36, 1120.91),
         lanes=96,
+        managers=4,
         decisions=48,
         chunk=10,
     ),
@@ -119,6 +123,7 @@ WORKLOADS = (
         name="LIBERO + GR00T N1.5",
         published=(1125.62, 729.98, 951.33, 1620.39, 1592.40),
         lanes=96,
+        managers=4,
         decisions=48,
         chunk=10,
     ),
@@ -126,6 +131,7 @@ WORKLOADS = (
         name="ManiSkill + pi0",
         published=(370.26, 257.21, 436.32, 275.36, 280.07),
         lanes=128,
+        managers=2,
         decisions=16,
         chunk=5,
         batched=True,
@@ -140,7 +146,6 @@ class Fit:
     workload: Workload
     plugins: Plugins
     training: float
-    managers: int
     fixed: float = field(init=False)
     """Of the simulation of a chunk, in units of c."""
     scale: float = field(init=False)
@@ -166,7 +171,7 @@ class Fit:
 
     def _result(self, row: str) -> tuple[float, dict[str, float]]:
         latencies = self.workload.latencies(self.fixed, self.training)
-        manifest = self.workload.manifest(self.plugins, row, self.managers)
+        manifest = self.workload.manifest(self.plugins, row)
         manifest = replace(manifest, evaluating=replace(manifest.evaluating, lanes=1))
         result = simulate(manifest, Virtual(latencies=latencies), updates=1)
         return result.decisions_per_s * self.workload.chunk * PARTS, dict(result.utilisation)
@@ -174,20 +179,14 @@ class Fit:
 
 def main() -> None:
     """Fit, predict and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Predict the table.")
     parser.add_argument("--training", type=float, nargs="+", default=[2.0], help="see above")
-    parser.add_argument("--managers", type=int, default=2, help="see above")
     arguments = parser.parse_args()
     plugins = Plugins()
     plugins.load_builtin(BUILTIN)
     for training in arguments.training:
         for workload in WORKLOADS:
-            fit = Fit(
-                workload=workload,
-                plugins=plugins,
-                training=training,
-                managers=arguments.managers,
-            )
+            fit = Fit(workload=workload, plugins=plugins, training=training)
             print(f"{workload.name}, training x {training:g}, simulation {fit.fixed:.0f} c")
             for row, published in zip(ROWS, workload.published, strict=True):
                 rate, busy = fit.predict(row)

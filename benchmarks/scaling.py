@@ -44,7 +44,10 @@ OVERRIDES = (
     "simulator.lanes=256",
     "algorithm.batch_size=2048",
     "schedulers.sharding={type: even, shards: 128, generators: 8}",
-    "placement={generator: {gpus: [0, 1, 2, 3, 4, 5, 6, 7]}, trainer: {gpus: [0, 1, 2, 3, 4, 5, 6, 7]}}",
+    *(
+        f"placement.{group}={{gpus: [0, 1, 2, 3, 4, 5, 6, 7]}}"
+        for group in ("generator", "trainer")
+    ),
 )
 BACKGROUND, BLOCKING = "background", "blocking"
 
@@ -104,7 +107,7 @@ def rates(manifest: Manifest, kind: str, slower: float, updates: int) -> None:
 
 def main() -> None:
     """Simulate both kinds of publication and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Simulate both kinds.")
     parser.add_argument("--updates", type=int, default=4, help="that count, after 2 more")
     parser.add_argument("--slower", type=float, default=1.0, help="how many times the network is")
     arguments = parser.parse_args()

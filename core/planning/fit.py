@@ -71,9 +71,9 @@ def _admitted(manifest: Manifest) -> Finding:
     batch = manifest.phases[-1].algorithm.batch_size
     most = (asynchrony.max_staleness + 1) * batch // asynchrony.segment
     text = f"max_staleness {asynchrony.max_staleness} admits {most} segments at once"
-    if most >= lanes:
-        return Finding(True, f"{text}, for {lanes} lanes")
-    return Finding(False, f"{text}: {lanes - most} of {lanes} lanes always stand still")
+    idle = max(0, lanes - most)
+    told = f": {idle} of {lanes} lanes always stand still" if idle else f", for {lanes} lanes"
+    return Finding(not idle, text + told)
 
 
 def _trained(manifest: Manifest, owned: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -51,7 +51,7 @@ class _Profile:
     def latencies(self) -> Latencies:
         """Measure everything, one after the other."""
         walk = self._walk()
-        batch = self._batches() if self.manifest.simulator.spec.batched else None
+        batch = self._batches() if self._batched else None
         generator = self._generator()
         trainer, update_s, publish_s = self._trainer(walk)
         return Latencies(
@@ -72,23 +72,35 @@ class _Profile:
         walk = Walk(bench.lanes[0])
         for _ in range(self.samples):
             if walk.slot < 0:
-                walk.slot = bench.free.take()
-                reset = partial(bench.shard.reset, walk.lane, bench.start(), walk.slot)
-                self.resets.append(timed(reset))
+                self._reset(walk)
             bench.decide([bench.request(walk.lane, walk.slot)])
             self._step(walk)
         self.tell(f"reset: {_told(self.resets)}")
         self.tell(f"step: {_told(self.steps)}")
         return walk
 
+    def _reset(self, walk: Walk) -> None:
+        bench = self.bench
+        walk.slot = bench.free.take()
+        reset = partial(bench.shard.reset, walk.lane, bench.start(), walk.slot)
+        if self._batched:
+            beginning = (walk.lane, bench.start(), walk.slot)
+            reset = partial(bench.shard.reset_batch, [beginning])
+        self.resets.append(timed(reset))
+
     def _step(self, walk: Walk) -> None:
-        into, outcomes = self.bench.free.take(), list["Outcome"]()
+        shard, outcomes = self.bench.shard, list["Outcome"]()
+        move = (walk.lane, walk.slot, self.bench.free.take())
 
         def step() -> None:
-            outcomes.append(self.bench.shard.step(walk.lane, walk.slot, into))
+            outcomes.extend(shard.step_batch([move]) if self._batched else [shard.step(*move)])
 
         self.steps.append(timed(step))
-        walk.note(into, outcomes[0])
+        walk.note(move[-1], outcomes[0])
+
+    @property
+    def _batched(self) -> bool:
+        return self.manifest.simulator.spec.batched
 
     def _batches(self) -> Curve:
         """Step parts of the lanes at once, and all of them; each time from new episodes."""
@@ -107,13 +119,13 @@ class _Profile:
 
     def _generator(self) -> Curve:
         bench = self.bench
-        lane, slot = bench.lanes[0], bench.free.take()
-        bench.shard.reset(lane, bench.start(), slot)
+        walk = Walk(bench.lanes[0])
+        self._reset(walk)
         most = max(map(len, self.manifest.assignment.served))
         most = min(most, options_of(self.manifest.batching).get("max_batch", most))
         seconds: dict[int, float] = {}
         for size in sizes(most):
-            act = partial(bench.decide, [bench.request(lane, slot)] * size)
+            act = partial(bench.decide, [bench.request(walk.lane, walk.slot)] * size)
             act()  # the first call of a size may allocate or compile
             seconds[size] = statistics.median(timed(act) for _ in range(self.repeats))
         return self._curve("generator", seconds)

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 
     from rlvla.core.settings import Manifest, Phase
 
-SYNCHRONOUS = {"rollout": False, "stream": False, "max_staleness": 0}
-"""The manifest's `async` of the synchronous baseline."""
-
 
 class Size(NamedTuple):
     """How many machines, and GPUs in all of them."""
@@ -83,4 +80,5 @@ def grown(manifest: Manifest, cells: int) -> Manifest:
 
 def synchronous(manifest: Manifest) -> Manifest:
     """Return the synchronous baseline of a manifest."""
-    return replace(manifest, asynchrony=replace(manifest.asynchrony, **SYNCHRONOUS))
+    levels = replace(manifest.asynchrony, rollout=False, stream=False, max_staleness=0)
+    return replace(manifest, asynchrony=levels)

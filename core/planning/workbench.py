@@ -20,7 +20,8 @@ from rlvla.core.types import Request, Segment
 from rlvla.core.weights import Weights, weights_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from collections.abc import Generator as Generated
 
     from rlvla.core.settings import Manifest
     from rlvla.core.types import Outcome, Start
@@ -57,14 +58,12 @@ class Workbench:
         return timed(lambda: trainer.publish(self.version).result())
 
     @contextmanager
-    def trainer(self, size: int) -> Iterator[Trainer]:
+    def trainer(self, size: int) -> Generated[Trainer]:
         """Make a trainer that sees two micro-batches of so many decisions per optimizer step."""
         options = cast("Any", self.job.algorithm)  # a component is a dataclass
         sizes = {"batch_size": 2 * size, "micro_batch_size": size, "epochs": 1, "minibatches": 1}
         algorithm = replace(options, **sizes)
-        trainer = Trainer(
-            self._policy, algorithm, self.slots, self._weights, seed=self.job.seed
-        )
+        trainer = Trainer(self._policy, algorithm, self.slots, self._weights, seed=self.job.seed)
         try:
             yield trainer
         finally:

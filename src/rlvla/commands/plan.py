@@ -212,9 +212,7 @@ def _utilisation(forecasts: Sequence[Forecast]) -> Table:
 def _propose(paper: Console, search: Search) -> None:
     from rlvla.core.planning.change import snippet
 
-    before, after = (
-        one.result.decisions_per_s for one in (search.before, search.best)
-    )
+    before, after = (one.result.decisions_per_s for one in (search.before, search.best))
     if not search.changes:
         paper.print(f"None of {search.tried - 1} variants of one cell is notably faster.")
         return
