@@ -183,11 +183,15 @@ def test_segment_that_is_too_old_is_counted_and_never_trained_on(
     async def main() -> None:
         trainer = Listening()
         learner = learner_at(version=3, trainer=trainer)
+        admission, streamer = (
+            cast("Admission", learner.admission),
+            cast("Streamer", learner.streamer),
+        )
         for lane, version in ((0, 1), (1, 2)):
             learner.ledger.produce()
-            learner.streamer.open(lane, version=version, decisions=1)
+            streamer.open(lane, version=version, decisions=1)
             segment = Segment(lane, (learner.free[0].take(),), (-1,), (version,))
-            learner.streamer.put(segment)
+            streamer.put(segment)
         await learner.update()
         assert trainer.lanes == [1]
         assert learner.ledger.counts() == {
@@ -197,7 +201,7 @@ def test_segment_that_is_too_old_is_counted_and_never_trained_on(
             "dropped_stale": 1,
         }
         assert len(learner.free[0]) == 2
-        assert learner.admission.accepted == 3 - 1
+        assert admission.accepted == 3 - 1
 
     virtually(main())
 

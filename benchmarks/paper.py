@@ -1,0 +1,199 @@
+"""The 32-GPU table of RL-VLA³ (arXiv 2602.05765v1): three rows predicted from the other two.
+
+The latencies of each workload are fitted on its two synchronous rows, colocated and disaggregated
+1:1, and the three asynchronous rows are predicted by running the pipeline on the virtual clock.
+Two figures give two numbers: the time scale, and the share of a round that does not shrink with
+more GPUs (simulation on CPUs; what a batch on a GPU costs whatever its size). The rest is assumed,
+the same for every workload, from the released configurations and published latencies:
+
+* Training on a decision takes `--training` times the GPU time of its rollout; 2, as the released
+  configurations go over every decision twice, each time at the cost of a forward pass of a
+  backbone that is mostly frozen.
+* A forward pass of n decisions takes a + c n, a = 10 c (eager kernels); a GPU-parallel simulator
+  spends c per lane, too. A micro-batch costs as much as 4 decisions more than its decisions.
+* A global step has 4 rollouts, and all of it one version of the weights, as in the released code:
+  nothing overlaps the end of a step. A manager, the unit of asynchrony, has as
+  many lanes as there: 24 of LIBERO, 256 (here a quarter of them) of ManiSkill.
+* Rows: train asynchronous (whole rollouts travel to the trainer), rollout asynchronous (managers
+  do not wait for each other), streamer (quarters of rollouts, micro-batches of 32 instead of 128).
+
+Not known: hardware, lanes and batch sizes of the table. 2 GPUs stand for 32.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from rlvla.core.latency import Curve, Latencies, Latency
+from rlvla.core.manifest import load
+from rlvla.core.plugins import Plugins
+from rlvla.core.runtime.virtual.runtime import Virtual
+from rlvla.core.runtime.virtual.simulation import simulate
+from rlvla.plugins import BUILTIN
+
+if TYPE_CHECKING:
+    from rlvla.core.settings import Manifest
+
+PARTS = 16
+"""Cells of 2 GPUs in 32 GPUs."""
+ROLLOUTS = 4
+"""Of a global step."""
+SLOPE = 10
+"""a over c."""
+OVERHEAD = 4
+"""Decisions that a micro-batch costs more than it has."""
+CV = 0.25
+"""Of the time of a chunk on a CPU."""
+ROWS = ("colocated", "disaggregated", "+ train async", "+ rollout async", "+ streamer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """One column of the table."""
+
+    name: str
+    published: tuple[float, ...]
+    """Steps/s of ROWS."""
+    lanes: int
+    """Of 2 GPUs."""
+    managers: int
+    """Parts of them that go on by themselves once rollouts are asynchronous."""
+    decisions: int
+    """Of an episode."""
+    chunk: int
+    batched: bool = False
+    """Simulated on the GPU, all lanes of a manager at once."""
+
+    def manifest(self, plugins: Plugins, row: str) -> Manifest:
+        """Return the manifest of a row."""
+        return load(
+            "bench/maniskill" if self.batched else "bench/libero",
+            plugins.components,
+            overrides=self._overrides(row),
+        )
+
+    def latencies(self, fixed: float, training: float) -> Latencies:
+        """Return latencies in units of c; `fixed` is what simulating a chunk takes at least."""
+        per_sample = training * (2 if self.batched else 1)
+        return Latencies(
+            step=Latency(mean_ms=fixed, cv=CV),
+            reset=Latency(),
+            batch=Curve(base_ms=fixed, per_sample_ms=1) if self.batched else None,
+            generator=Curve(base_ms=SLOPE, per_sample_ms=1),
+            trainer=Curve(base_ms=OVERHEAD * per_sample, per_sample_ms=per_sample),
+        )
+
+    def _overrides(self, row: str) -> list[str]:
+        streams, rolls = row in ROWS[2:], row in ROWS[3:]
+        streamer = row == ROWS[4]
+        colocated = row == ROWS[0]
+        gpus = ("[0, 1]", "[0, 1]") if colocated else ("[0]", "[1]")
+        groups = self.managers if rolls else 2 if colocated else 1
+        shards = groups if self.batched else self.lanes
+        spread = f"shards: {shards}, groups: {groups}, generators: {2 if colocated else 1}"
+        part = 4 if streamer else 1
+        levels = f"rollout: {rolls}, stream: {streams}, max_staleness: 0".lower()
+        return [
+            f"simulator.lanes={self.lanes}",
+            f"simulator.max_steps={self.decisions * self.chunk}",
+            f"model.chunk={self.chunk}",
+            f"algorithm.batch_size={ROLLOUTS * self.lanes * self.decisions}",
+            f"algorithm.micro_batch_size={128 // part}",
+            f"async={{{levels}, segment: {self.decisions // part}}}",
+            "schedulers.batching={type: dynamic, count: groups, max_batch: 1, max_wait_ms: 1.0e9}",
+            f"schedulers.sharding={{type: even, {spread}}}",
+            f"placement.generator={{gpus: {gpus[0]}}}",
+            f"placement.trainer={{gpus: {gpus[1]}}}",
+            f"placement.simulator={{gpus: {gpus[0] if self.batched else []}}}",
+        ]
+
+
+WORKLOADS = (
+    Workload(
+        name="LIBERO + pi0.5",
+        published=(703.85, 457.23, 737.46, 1041.36, 1120.91),
+        lanes=96,
+        managers=4,
+        decisions=48,
+        chunk=10,
+    ),
+    Workload(
+        name="LIBERO + GR00T N1.5",
+        published=(1125.62, 729.98, 951.33, 1620.39, 1592.40),
+        lanes=96,
+        managers=4,
+        decisions=48,
+        chunk=10,
+    ),
+    Workload(
+        name="ManiSkill + pi0",
+        published=(370.26, 257.21, 436.32, 275.36, 280.07),
+        lanes=128,
+        managers=2,
+        decisions=16,
+        chunk=5,
+        batched=True,
+    ),
+)
+
+
+@dataclass(kw_only=True)
+class Fit:
+    """A workload with latencies that give its two synchronous rows."""
+
+    workload: Workload
+    plugins: Plugins
+    training: float
+    fixed: float = field(init=False)
+    """Of the simulation of a chunk, in units of c."""
+    scale: float = field(init=False)
+    """Steps/s of the table for one in units of c."""
+
+    def __post_init__(self) -> None:
+        wanted = self.workload.published[1] / self.workload.published[0]
+        low, high = 0.0, 50.0 * self.workload.lanes
+        for _ in range(12):  # the ratio rises with what does not shrink
+            self.fixed = (low + high) / 2
+            ratio = self._rate(ROWS[1]) / self._rate(ROWS[0])
+            low, high = (self.fixed, high) if ratio < wanted else (low, self.fixed)
+        self.scale = self.workload.published[0] / self._rate(ROWS[0])
+
+    def predict(self, row: str) -> tuple[float, str]:
+        """Return steps/s of a row, and what is busy."""
+        result = self._result(row)
+        busy = ", ".join(f"{name} {share:.0%}" for name, share in result[1].items())
+        return result[0] * self.scale, busy
+
+    def _rate(self, row: str) -> float:
+        return self._result(row)[0]
+
+    def _result(self, row: str) -> tuple[float, dict[str, float]]:
+        latencies = self.workload.latencies(self.fixed, self.training)
+        manifest = self.workload.manifest(self.plugins, row)
+        manifest = replace(manifest, evaluating=replace(manifest.evaluating, lanes=1))
+        result = simulate(manifest, Virtual(latencies=latencies), updates=1)
+        return result.decisions_per_s * self.workload.chunk * PARTS, dict(result.utilisation)
+
+
+def main() -> None:
+    """Fit, predict and print."""
+    parser = argparse.ArgumentParser(description="Predict the table.")
+    parser.add_argument("--training", type=float, nargs="+", default=[2.0], help="see above")
+    arguments = parser.parse_args()
+    plugins = Plugins()
+    plugins.load_builtin(BUILTIN)
+    for training in arguments.training:
+        for workload in WORKLOADS:
+            fit = Fit(workload=workload, plugins=plugins, training=training)
+            print(f"{workload.name}, training x {training:g}, simulation {fit.fixed:.0f} c")
+            for row, published in zip(ROWS, workload.published, strict=True):
+                rate, busy = fit.predict(row)
+                told = f"{rate:8.1f} ({rate / published - 1:+6.1%})"
+                kind = "fitted   " if row in ROWS[:2] else "predicted"
+                print(f"  {row:16} {published:8.1f} steps/s, {kind} {told}; {busy}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Whether the numbers of a manifest fit each other, before anything is built."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from rlvla.core.planning.size import grown
+from rlvla.core.run import job_of
+from rlvla.core.runtime.build import layout_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rlvla.core.settings import Manifest
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    fits: bool
+    text: str
+
+
+def findings(manifest: Manifest, cells: int) -> Iterator[Finding]:
+    """Look at a manifest in so many cells: memory, batches, lanes."""
+    yield _memory(manifest, cells)
+    yield _passes(manifest, cells)
+    yield _rounds(manifest)
+    yield _admitted(manifest)
+    yield _lanes("simulator worker", [*map(len, _trained(manifest, manifest.assignment.shards))])
+    yield _lanes("generator", [*map(len, _trained(manifest, manifest.assignment.served))])
+
+
+def _memory(manifest: Manifest, cells: int) -> Finding:
+    whole = grown(manifest, cells)
+    job = job_of(whole, whole.phases[0])
+    row = layout_of(job).row_bytes
+    need, have = row * job.slots, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    text = (
+        f"shared memory of a cell: {job.slots} rows of {sized(row)} are {sized(need)}, "
+        f"this machine has {sized(have)}"
+    )
+    return Finding(need <= have, text)
+
+
+def _passes(manifest: Manifest, cells: int) -> Finding:
+    algorithm = grown(manifest, cells).phases[0].algorithm
+    placed = manifest.placement.trainer
+    ranks = cells * (1 if placed.turns is not None else max(1, len(placed.gpus)))
+    step = algorithm.batch_size // algorithm.minibatches
+    passes = step / (algorithm.micro_batch_size * ranks)
+    text = (
+        f"an optimizer step sees {step} decisions: {passes:.4g} micro-batches of "
+        f"{algorithm.micro_batch_size} for each of {counted(ranks, 'trainer')}"
+    )
+    return Finding(passes.is_integer(), text if passes.is_integer() else f"{text}, not whole ones")
+
+
+def _rounds(manifest: Manifest) -> Finding:
+    lanes, segment = manifest.simulator.lanes, manifest.asynchrony.segment
+    batch = manifest.phases[-1].algorithm.batch_size
+    rounds = batch / (lanes * segment)
+    text = f"a batch of {batch} is {rounds:.4g} segments of {segment} from each of {lanes} lanes"
+    even = rounds.is_integer()
+    return Finding(even, text if even else f"{text}: in a synchronous schedule some stand still")
+
+
+def _admitted(manifest: Manifest) -> Finding:
+    lanes, asynchrony = manifest.simulator.lanes, manifest.asynchrony
+    batch = manifest.phases[-1].algorithm.batch_size
+    most = (asynchrony.max_staleness + 1) * batch // asynchrony.segment
+    text = f"max_staleness {asynchrony.max_staleness} admits {most} segments at once"
+    idle = max(0, lanes - most)
+    told = f": {idle} of {lanes} lanes always stand still" if idle else f", for {lanes} lanes"
+    return Finding(not idle, text + told)
+
+
+def _trained(manifest: Manifest, owned: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Leave out lanes that only evaluate, and who has no others."""
+    lanes = manifest.simulator.lanes
+    kept = [[lane for lane in one if lane < lanes] for one in owned]
+    return [one for one in kept if one]
+
+
+def _lanes(owner: str, counts: Sequence[int]) -> Finding:
+    least, most = min(counts), max(counts)
+    told = str(most) if least == most else f"{least} to {most}"
+    return Finding(
+        least == most, f"{counted(len(counts), owner)} of {counted(most, 'lane', told)} each"
+    )
+
+
+def counted(number: int, noun: str, told: str = "") -> str:
+    """Return a number, or what is `told` for it, with its noun: `1 lane`, `2 lanes`."""
+    return f"{told or number} {noun}{'' if number == 1 else 's'}"
+
+
+def sized(count: float) -> str:
+    """Return a number of bytes as text."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from toys.planned import TEXT
+
+from rlvla import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Call = Callable[..., tuple[object, str, str]]
+
+
+@pytest.fixture(name="call")
+def _call(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Call:
+    """Run a command of `rlvla` next to `planned.yaml`; return its code and what it printed."""
+    (tmp_path / "planned.yaml").write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def call(*arguments: str) -> tuple[object, str, str]:
+        monkeypatch.setattr(sys, "argv", ["rlvla", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return call
+
+
+def test_a_plan_is_a_fit_tables_a_plot_and_a_proposal(call: Call) -> None:
+    code, out, err = call("plan", "planned.yaml", "--gpus", "1,2")
+    assert code == 0, err
+    assert [line.split(":")[0] for line in err.splitlines()] == [
+        f"{gpus} GPUs, {schedule}" for gpus in (1, 2) for schedule in ("async", "sync")
+    ]
+    for part in (
+        "fits   a batch of 32",
+        "over sync",
+        "bottleneck",
+        "1 async ████",
+        "variants of one cell",
+        "Latencies: the options of simulator and model.",
+    ):
+        assert part in out
+
+
+def test_a_plan_can_be_read_by_scripts(call: Call) -> None:
+    code, out, _ = call("plan", "planned.yaml", "--gpus", "2", "--json", "--updates", "2")
+    plan = json.loads(out)
+    assert code == 0
+    assert [one["schedule"] for one in plan["forecasts"]] == ["async", "sync"]
+    assert {one["gpus"] for one in plan["forecasts"]} == {2}
+    assert all(finding["fits"] for finding in plan["fit"])
+    assert plan["recommended"].keys() == {"changes", "before", "after"}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "code", "message"),
+    [
+        ("8,many", 2, "--gpus: expected numbers by comma, got '8,many'\n"),
+        ("0", 2, "--gpus: 0 are not whole cells: the placement of 'planned' takes 1 in each, "),
+    ],
+)
+def test_wrong_sizes_are_one_clear_error(call: Call, gpus: str, code: int, message: str) -> None:
+    ended, _, err = call("plan", "planned.yaml", "--gpus", gpus)
+    assert ended == code
+    assert err.startswith(message)
+
+
+def test_unknown_latencies_are_one_clear_error(call: Call) -> None:
+    code, _, err = call("plan", "quickstart")
+    assert code == 4
+    assert "--latencies is needed" in err
+    assert "rlvla profile quickstart --output latencies.yaml" in err
+
+
+def test_what_was_profiled_can_be_planned(call: Call) -> None:
+    quick = ("-s", "simulator.step_latency={mean_ms: 1}")
+    code, out, err = call("profile", "planned.yaml", "--samples", "4", "--repeats", "1", *quick)
+    assert code == 0, err
+    assert out == (
+        "latencies.yaml: plan with `rlvla plan planned.yaml --latencies latencies.yaml`\n"
+    )
+    for arguments in (
+        ("--latencies", "latencies.yaml"),
+        ("-s", "runtime={type: virtual, latencies: latencies.yaml}"),
+    ):
+        code, out, err = call("plan", "planned.yaml", "--gpus", "1", *arguments)
+        assert code == 0, err
+        assert "Latencies: planned on" in out
+
+
+def test_latencies_can_stand_in_the_manifest(call: Call) -> None:
+    times = "step: {mean_ms: 5}, reset: {}, generator: {base_ms: 1}, trainer: {}, source: here"
+    runtime = f"runtime={{type: virtual, latencies: {{{times}}}}}"
+    code, out, err = call("plan", "planned.yaml", "--gpus", "1", "-s", runtime)
+    assert code == 0, err
+    assert "Latencies: here." in out
