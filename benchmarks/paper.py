@@ -44,6 +44,10 @@ SLOPE = 10
 """a over c."""
 OVERHEAD = 4
 """Decisions that a micro-batch costs more than it has."""
+OVERHEADS = (0, 4, 8, 16)
+"""Others, to see when micro-batches cost more than streaming gains."""
+MANAGERS = (1, 2, 4)
+"""Into so many parts a batched simulation is split, to see what that costs."""
 CV = 0.25
 """Of the time of a chunk on a CPU."""
 ROWS = ("colocated", "disaggregated", "+ train async", "+ rollout async", "+ streamer")
@@ -74,7 +78,7 @@ class Workload:
             overrides=self._overrides(row),
         )
 
-    def latencies(self, fixed: float, training: float) -> Latencies:
+    def latencies(self, fixed: float, training: float, overhead: int) -> Latencies:
         """Return latencies in units of c; `fixed` is what simulating a chunk takes at least."""
         per_sample = training * (2 if self.batched else 1)
         return Latencies(
@@ -82,7 +86,7 @@ class Workload:
             reset=Latency(),
             batch=Curve(base_ms=fixed, per_sample_ms=1) if self.batched else None,
             generator=Curve(base_ms=SLOPE, per_sample_ms=1),
-            trainer=Curve(base_ms=OVERHEAD * per_sample, per_sample_ms=per_sample),
+            trainer=Curve(base_ms=overhead * per_sample, per_sample_ms=per_sample),
         )
 
     def _overrides(self, row: str) -> list[str]:
@@ -146,6 +150,7 @@ class Fit:
     workload: Workload
     plugins: Plugins
     training: float
+    overhead: int = OVERHEAD
     fixed: float = field(init=False)
     """Of the simulation of a chunk, in units of c."""
     scale: float = field(init=False)
@@ -166,11 +171,30 @@ class Fit:
         busy = ", ".join(f"{name} {share:.0%}" for name, share in result[1].items())
         return result[0] * self.scale, busy
 
+    def overheads(self) -> str:
+        """Return what streaming brings, by what a micro-batch costs more than its decisions."""
+        gains: list[str] = []
+        for self.overhead in OVERHEADS:
+            gain = self._rate(ROWS[4]) / self._rate(ROWS[3]) - 1
+            gains.append(f"{self.overhead}: {gain:+.1%}")
+        self.overhead = OVERHEAD
+        return ", ".join(gains)
+
+    def splits(self) -> str:
+        """Return what rollout asynchrony brings, by the number of managers."""
+        before, gains = self._rate(ROWS[2]), list[str]()
+        whole = self.workload
+        for managers in MANAGERS:
+            self.workload = replace(whole, managers=managers)
+            gains.append(f"{managers}: {self._rate(ROWS[3]) / before - 1:+.1%}")
+        self.workload = whole
+        return ", ".join(gains)
+
     def _rate(self, row: str) -> float:
         return self._result(row)[0]
 
     def _result(self, row: str) -> tuple[float, dict[str, float]]:
-        latencies = self.workload.latencies(self.fixed, self.training)
+        latencies = self.workload.latencies(self.fixed, self.training, self.overhead)
         manifest = self.workload.manifest(self.plugins, row)
         manifest = replace(manifest, evaluating=replace(manifest.evaluating, lanes=1))
         result = simulate(manifest, Virtual(latencies=latencies), updates=1)
@@ -181,6 +205,7 @@ def main() -> None:
     """Fit, predict and print."""
     parser = argparse.ArgumentParser(description="Predict the table.")
     parser.add_argument("--training", type=float, nargs="+", default=[2.0], help="see above")
+    parser.add_argument("--losses", action="store_true", help="what streaming and splitting cost")
     arguments = parser.parse_args()
     plugins = Plugins()
     plugins.load_builtin(BUILTIN)
@@ -193,6 +218,16 @@ def main() -> None:
                 told = f"{rate:8.1f} ({rate / published - 1:+6.1%})"
                 kind = "fitted   " if row in ROWS[:2] else "predicted"
                 print(f"  {row:16} {published:8.1f} steps/s, {kind} {told}; {busy}", flush=True)
+            if arguments.losses:
+                _explain(fit)
+
+
+def _explain(fit: Fit) -> None:
+    """Print what the model makes of the two losses that were published."""
+    if fit.workload.batched:
+        print(f"  rollout over train async, by managers per simulating GPU: {fit.splits()}")
+    else:
+        print(f"  streamer over rollout async, by decisions of overhead: {fit.overheads()}")
 
 
 if __name__ == "__main__":
