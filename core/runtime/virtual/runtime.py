@@ -98,6 +98,7 @@ class Virtual:
             batch_size=job.algorithm.batch_size,
             micro_batch_size=job.algorithm.micro_batch_size,
             epochs=job.algorithm.epochs,
+            minibatches=job.algorithm.minibatches,
         )
 
     @asynccontextmanager

@@ -51,7 +51,7 @@ class Trainer(Worker):
         latencies = self.world.latencies
         each, rest = -(-self._waiting // len(self.claims)), self._waiting
         averaging = latencies.all_reduce_ms if len(self.claims) > 1 else 0.0
-        descend = Stage((averaging + latencies.update_ms) / 1000)
+        descend = Stage(self.world.minibatches * (averaging + latencies.update_ms) / 1000)
         stages = [Stage(latencies.trainer.seconds(each))] if rest else []
         if self._published > self.world.units.loop.time():  # it reads what the step changes
             stages.append(Stage(until=self._published))

@@ -47,6 +47,7 @@ class World:
     micro_batch_size: int
     """Decisions per forward and backward pass of one rank of the trainer."""
     epochs: int
+    minibatches: int
     units: Units = field(default_factory=Units)
     links: dict[str, VirtualLink] = field(default_factory=dict[str, VirtualLink])
     """Living workers by name."""

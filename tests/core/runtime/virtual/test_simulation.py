@@ -164,3 +164,12 @@ def test_a_worker_that_is_ten_times_slower_costs_what_it_does_not_do_and_is_left
         rates.append(simulation.result(3).decisions_per_s)
         assert [death for death in simulation.world.deaths if not death.excused] == []
     assert least <= rates[1] / rates[0] <= most
+
+
+def test_each_minibatch_is_an_optimizer_step(tmp_path: Path, latencies: Latencies) -> None:
+    """48 decisions at 0.5 s, three updates of 3 s: 33 s a batch."""
+    parted = ("algorithm.minibatches=3", "algorithm.micro_batch_size=8")
+    manifest = toy_manifest(tmp_path, *ONE_LANE_A_WORKER, *parted)
+    quick = Virtual(latencies=replace(latencies, generator=FREE))
+    result = simulate(manifest, quick, updates=10, warmup=2)
+    np.testing.assert_allclose(result.decisions_per_s, 48 / 33, rtol=1e-3)
