@@ -46,7 +46,7 @@ def bench(
     manifest: ManifestArgument = "quickstart",
     repeats: Repeats = 5,
     updates: Updates = 6,
-    warmup: Warmup = 2,
+    warmup: Warmup = 3,
     schedules: Chosen = ALL,
     output: Output = None,
 ) -> None:
