@@ -200,11 +200,7 @@ class VirtualLink:
         if self._work is not None and self._work.tear is not None:
             self._work.tear()
         self._leave_meetings()
-        doing, time = "" if self._call is None else self._call.method, self._loop.time()
-        death = Death(
-            time, self.name, how, self._excused or self._leaving, doing, time - self._since
-        )
-        self._world.left(self, self.role, death)
+        self._world.left(self, self.role, self._death(how))
         self._listener.ended(how)
 
     def _death(self, how: str) -> Death:
