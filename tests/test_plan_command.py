@@ -1,13 +1,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from toys.planned import TEXT
-
-from rlvla import cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,23 +13,12 @@ if TYPE_CHECKING:
     Call = Callable[..., tuple[object, str, str]]
 
 
-@pytest.fixture(name="call")
-def _call(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Call:
-    """Run a command of `rlvla` next to `planned.yaml`; return its code and what it printed."""
-    (tmp_path / "planned.yaml").write_text(TEXT)
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def _planned(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Write `planned.yaml` where commands are run, on a narrow screen."""
+    del call  # it sets a wider one
     monkeypatch.setenv("COLUMNS", "100")
-
-    def call(*arguments: str) -> tuple[object, str, str]:
-        monkeypatch.setattr(sys, "argv", ["rlvla", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return call
+    (tmp_path / "planned.yaml").write_text(TEXT)
 
 
 def test_a_plan_is_a_fit_tables_a_plot_and_a_proposal(call: Call) -> None:

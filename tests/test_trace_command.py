@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from rlvla import cli
 from rlvla.commands.trace import binned
 from rlvla.core import chrome
 from rlvla.core.trace import Span
@@ -18,23 +16,10 @@ if TYPE_CHECKING:
     Call = Callable[..., tuple[object, str, str]]
 
 
-@pytest.fixture(name="call")
-def _call(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Call:
-    """Run a command of `rlvla` next to the folder `run`; return its code and what it printed."""
+@pytest.fixture(autouse=True)
+def _run(tmp_path: Path) -> None:
+    """Make the folder `run`."""
     (tmp_path / "run").mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments: str) -> tuple[object, str, str]:
-        monkeypatch.setattr(sys, "argv", ["rlvla", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return call
 
 
 @pytest.fixture(name="traced")

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import json
-import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from rlvla import cli
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    Call = Callable[..., tuple[object, str, str]]
 
 MANIFEST = """
 rlvla: 1
@@ -25,28 +25,13 @@ budget: {updates: 1000}
 
 
 @pytest.fixture(name="bench")
-def _bench(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., tuple[int, str, str]]:
+def _bench(call: Call, tmp_path: Path) -> Call:
     """Run `rlvla bench` on a manifest that takes milliseconds an update."""
     (tmp_path / "quick.yaml").write_text(MANIFEST)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["rlvla", "bench", "quick.yaml", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        code = ended.value.code
-        out, err = capfd.readouterr()
-        return code if isinstance(code, int) else 0, out, err
-
-    return call
+    return partial(call, "bench", "quick.yaml")
 
 
-def test_schedules_run_in_turn_and_are_compared(
-    bench: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_schedules_run_in_turn_and_are_compared(bench: Call, tmp_path: Path) -> None:
     chosen = "vectorised,pipelined k=2,fully async"
     short = ("--repeats", "2", "--updates", "3", "--warmup", "1", "-s", "runtime.type=inline")
     code, out, err = bench("--schedules", chosen, *short, "--output", "here")
@@ -66,6 +51,8 @@ def test_schedules_run_in_turn_and_are_compared(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "quick.yaml"]
 
 
-def test_an_unknown_schedule_is_one_clear_error(bench: Callable[..., tuple[int, str, str]]) -> None:
+def test_an_unknown_schedule_is_one_clear_error(
+    bench: Call,
+) -> None:
     code, _, err = bench("--schedules", "vectorized")
     assert (code, err) == (2, "--schedules: no schedule 'vectorized', did you mean 'vectorised'?\n")
