@@ -187,6 +187,19 @@ class Segment:
         return len(self.slots)
 
 
+@dataclass(frozen=True)
+class Moment:
+    """What a loss may know of the training around it."""
+
+    version: int
+    """Of the weights when the batch began; minus a decision's own, that is its staleness."""
+    updates: int
+    """Batches before this one."""
+    moments: Mapping[str, tuple[float, float]]
+    """Mean and standard deviation of each target that the algorithm wants normalised, over the
+    batches before this one (of this one, if it is the first)."""
+
+
 def observation_fields(spec: SimulatorSpec) -> dict[str, Field]:
     """Return the fields of a row that the simulator writes before an action."""
     images = {f"image/{name}": Field((*size, 3), "uint8") for name, size in spec.cameras.items()}
