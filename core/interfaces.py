@@ -221,11 +221,12 @@ class Algorithm(Protocol):
         """Whether `complete` must see the whole batch; then nothing is trained on before."""
         ...
 
-    def complete(self, rows: Arrays) -> Arrays:
+    def complete(self, rows: Arrays, policy: Policy) -> Arrays:
         """Return what the loss needs of several segments at once, one entry a row.
 
         `rows` holds whole segments with their targets, `version` and `segment`: those that have
-        just arrived or, if `whole`, the batch.
+        just arrived or, if `whole`, the batch; `policy` then has the weights before its first
+        step. What has the name of a field of `rows` replaces it.
         """
         ...
 

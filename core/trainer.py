@@ -80,7 +80,7 @@ class Trainer:
         if self._algorithm.whole:
             self._batch.add(rows)
             return
-        self._batch.add({**rows, **self._algorithm.complete(rows)})
+        self._batch.add({**rows, **self._algorithm.complete(rows, self._policy)})
         if all(one.known for one in self._statistics.values()):
             whole = len(self._batch) // self._algorithm.micro_batch_size
             self._backward_until(whole * self._algorithm.micro_batch_size)
@@ -94,7 +94,9 @@ class Trainer:
         if self._algorithm.demonstrations:
             self._batch = self._sample()
         if self._algorithm.whole:
-            self._batch.extend(self._algorithm.complete(self._batch.rows()))
+            with self.turn:
+                fields = self._algorithm.complete(self._batch.rows(), self._policy)
+            self._batch.extend(fields)
         for one in self._statistics.values():
             if not one.known:
                 one.finish()
@@ -104,9 +106,10 @@ class Trainer:
         for one in self._statistics.values():
             one.finish()
         self.updates += 1
+        steps = len(self._metrics["grad_norm"])
         metrics = {name: float(torch.cat(parts).mean()) for name, parts in self._metrics.items()}
         self._begin()
-        return metrics
+        return {**metrics, "optimizer_steps": steps}
 
     def publish(self, version: int) -> Future[None]:
         """Copy the weights for the generators, beside what follows; see `TrainerWorker.publish`.

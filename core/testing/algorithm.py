@@ -31,7 +31,7 @@ def check_algorithm(algorithm: Algorithm, model: Model, spec: SimulatorSpec) -> 
     rows = {**seen, **decided, **results(decided)}
     rows |= {"version": np.zeros(ROWS, np.int64), "segment": np.zeros(ROWS, np.int64)}
     rows |= _targets(algorithm, rows)
-    _check_loss(algorithm, policy, {**rows, **algorithm.complete(rows)})
+    _check_loss(algorithm, policy, {**rows, **algorithm.complete(rows, policy)})
 
 
 def _check_numbers(algorithm: Algorithm) -> None:
