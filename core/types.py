@@ -51,6 +51,8 @@ class SimulatorSpec:
     """Smallest value of each of the D action dimensions."""
     action_high: tuple[float, ...]
     """Largest value of each of the D action dimensions."""
+    discrete: bool = False
+    """Actions are whole numbers, and what lies between two is taken for the nearest."""
     max_steps: int
     """Actions after which an episode is truncated."""
     control_hz: float

@@ -42,6 +42,7 @@ def weights(rows: Arrays, aggregation: Aggregation, level: Level) -> NDArray[np.
 
 def _trajectories(rows: Arrays) -> Array:
     """Return a number for each decision, int64 [N], the same for those of one trajectory."""
-    over = ((rows["terminated"] | rows["truncated"]) & rows["valid"]).any(1)
+    flags = (rows["terminated"] | rows["truncated"]) & rows["valid"]
+    over = np.logical_or.reduce(flags, axis=1)
     begins = np.diff(rows["segment"], prepend=-1) != 0
     return np.cumsum(np.append(True, over[:-1]) | begins)
