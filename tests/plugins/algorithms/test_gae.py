@@ -187,18 +187,39 @@ def test_what_was_not_executed_is_not_looked_at(width: int) -> None:
     np.testing.assert_array_equal(clean, poisoned)
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_it_agrees_with_torchrl() -> None:
-    functional = pytest.importorskip("torchrl.objectives.value.functional")
-    torch = pytest.importorskip("torch")
+def _per_step(segment: dict[str, Array], value: Array, bootstrap: Array) -> Steps:
+    return Steps.of(segment, value, bootstrap, gamma=0.9, chunk_discount="per_step")
+
+
+@pytest.mark.parametrize("trace", [0.0, 0.8, 1.0])
+def test_discounted_per_step_a_chunk_of_one_action_is_a_decision(trace: float) -> None:
     segment, value, bootstrap = _random(length=10, chunk=1, width=1)
-    done = segment["terminated"] | segment["truncated"]
-    following = np.where(done, bootstrap, np.append(value[1:], bootstrap[-1:], axis=0))
-    oracle, _ = functional.generalized_advantage_estimate(
-        0.9,
-        0.8,
-        *(torch.as_tensor(one) for one in (value, following, segment["reward"], done)),
-        terminated=torch.as_tensor(segment["terminated"]),
+    np.testing.assert_array_equal(
+        gae(_per_step(segment, value, bootstrap), trace),
+        _gae(segment, value, bootstrap, gamma=0.9, gae_lambda=trace),
     )
-    ours = _gae(segment, value, bootstrap, gamma=0.9, gae_lambda=0.8)
-    np.testing.assert_allclose(ours, oracle.numpy(), atol=1e-12)
+
+
+def test_discounted_per_step_the_return_of_a_decision_is_that_of_its_first_action() -> None:
+    segment, value, bootstrap = _random(length=10, chunk=3, width=1)
+    assert not segment["valid"].all()
+    returns = gae(_per_step(segment, value, bootstrap), 1.0) + value
+    actions = np.zeros((10, 3))
+    beyond = np.repeat(bootstrap, 3, axis=1)
+    expected = _gae(segment, actions, beyond, gamma=0.9, gae_lambda=1.0)
+    np.testing.assert_allclose(returns[:, 0], expected[:, 0], rtol=1e-12)
+
+
+def test_discounted_per_step_by_hand() -> None:
+    segment = _segment([[1.0, 2.0, 4.0], [8.0, 3.0, 7.0], [5.0, 1.0, 2.0]], 3)
+    segment["truncated"][1, 1] = True
+    segment["valid"][1, 2] = False
+    value, bootstrap = _column([1.0, 2.0, 3.0]), _column([0.0, 10.0, 20.0])
+    errors = [
+        1 + 0.9 * 2 + 0.81 * 4 + 0.729 * 2 - 1,
+        8 + 0.9 * 3 + 0.81 * 10 - 2,
+        5 + 0.9 * 1 + 0.81 * 2 + 0.729 * 20 - 3,
+    ]
+    expected = [errors[0] + 0.729 * 0.8 * errors[1], *errors[1:]]
+    advantage = gae(_per_step(segment, value, bootstrap), 0.8)
+    np.testing.assert_allclose(advantage[:, 0], expected, rtol=1e-12)
