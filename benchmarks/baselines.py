@@ -1,6 +1,6 @@
 """Whether PPO learns what it should: rlvla, synchronous and stale, and stable-baselines3 in turn.
 
-    pip install -e '.[bench]' && python benchmarks/baselines.py cartpole pendulum --seeds 3
+    pip install -e '.[bench]' && python benchmarks/baselines.py cartpole pendulum --seeds 0 1 2
 
 Each of the manifests in benchmarks/baselines is run at a staleness of 0 and of at most 2, and its
 hyper-parameters are given to stable-baselines3. For each run a line says the mean return of the
@@ -129,7 +129,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*", choices=[*BARS], default=[*BARS])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--without", nargs="*", default=[], help="rivals to leave out")
     arguments = parser.parse_args()
     for name in arguments.names:
@@ -140,7 +140,7 @@ def main() -> None:
             "rlvla-2": partial(rlvla, staleness=2),
             "sb3": partial(sb3, path),
         }
-        for seed in range(arguments.seeds):
+        for seed in arguments.seeds:
             for rival in (one for one in rivals if one not in arguments.without):
                 line = rivals[rival](manifest, seed).line(BARS[name])
                 print(f"{name:18} {rival:8} seed {seed}  {line}", flush=True)

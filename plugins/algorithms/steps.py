@@ -108,8 +108,10 @@ def accumulated(terms: Column, decay: Column) -> Column:
     return sums
 
 
-def _paid(segment: Arrays, gamma: float) -> tuple[Array, Array]:
+def _paid(segment: Arrays, gamma: float) -> tuple[Column, Column]:
     """Return rewards [L, C], discounted within each chunk, and gamma^n, [L, 1]."""
     valid = segment["valid"]
     reward = np.where(valid, segment["reward"], 0.0).astype(np.float64)
-    return reward * gamma ** np.arange(valid.shape[1]), gamma ** valid.sum(1, keepdims=True)
+    fraction: Column = np.multiply.accumulate(np.where(valid, gamma, 1.0), axis=1)
+    before: Column = np.append(np.ones((len(valid), 1)), fraction[:, :-1], axis=1)
+    return reward * before, fraction[:, -1:]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,12 @@ from rlvla.plugins.algorithms.vtrace import VTrace
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what rlax draws is deprecated by what JAX has become
-    import jax
-    import rlax
+    jax: Any = import_module("jax")
+    rlax: Any = import_module("rlax")
 
 jax.config.update("jax_enable_x64", True)
-GAE = jax.jit(rlax.truncated_generalized_advantage_estimation)
-VTRACE = jax.jit(rlax.vtrace_td_error_and_advantage)
+GAE: Any = jax.jit(rlax.truncated_generalized_advantage_estimation)
+VTRACE: Any = jax.jit(rlax.vtrace_td_error_and_advantage)
 LENGTH = 9
 SEEDS, UNIT = st.integers(0, 9999), st.floats(0, 1)
 

@@ -32,7 +32,8 @@ WHOLE: list[dict[str, Any]] = [
 
 
 def _ppo(**options: Any) -> PPO:  # noqa: ANN401
-    return PPO(**{"batch_size": SIZE, "micro_batch_size": 8, "max_grad_norm": 1e9, **options})
+    fixed: dict[str, Any] = {"batch_size": SIZE, "micro_batch_size": 8, "max_grad_norm": 1e9}
+    return PPO(**fixed | options)
 
 
 @pytest.mark.parametrize("options", WHOLE)
@@ -45,7 +46,8 @@ def test_neither_micro_batch_nor_arrival_changes_the_gradient(
         random = np.random.default_rng(seed)
         for _ in range(2):  # the second is as stale as batches of the first weights can be
             segments = bench.segments(SIZE // 4)
-            for place in random.permutation(len(segments)).tolist():
+            places: list[int] = random.permutation(len(segments)).tolist()
+            for place in places:
                 bench.trainer.accumulate([segments[place]])
             bench.trainer.step()
         folder = tmp_path / str(micro)
@@ -88,14 +90,9 @@ def test_vtrace_uses_values_and_ratios_of_the_present_weights(
     flags = {name: np.zeros((2, 3), np.bool_) for name in ("terminated", "truncated")}
     batch |= {**flags, "segment": np.array([4, 5]), "reward": np.ones((2, 3))}
     batch["valid"] = np.array([[True, False, False], [True, True, True]])
-    ppo = PPO(
-        advantage="vtrace",
-        advantage_level=level,
-        normalise_advantage="none",
-        micro_batch_size=1,
-        rho_bar=0.9,
-        c_bar=0.9,
-    )
+    bounds = {"rho_bar": 0.9, "c_bar": 0.9}
+    options: dict[str, Any] = {"advantage_level": level, "normalise_advantage": "none", **bounds}
+    ppo = PPO(advantage="vtrace", micro_batch_size=1, **options)
     bootstrap = np.full((2, values), 2.0, np.float32)
     batch |= ppo.targets(batch, bootstrap)
     fields = ppo.complete(batch, policy)
@@ -149,7 +146,8 @@ def test_what_was_not_executed_is_not_counted(
     policy = make_policy(chunk=3, elements=2, values=3)
     batch = make_batch(policy, size=8)
     options: dict[str, Any] = {"advantage_level": "action", "value_coef": 0.0}
-    ppo = PPO(normalise_advantage=by, **options)
+    normalised: dict[str, Any] = {**options, "normalise_advantage": by}
+    ppo = PPO(**normalised)
     known = batch["advantage"][batch["valid"]]
     by_hand = {**batch, "advantage": (batch["advantage"] - known.mean()) / known.std(ddof=1)}
     batch |= ppo.complete(batch, policy)

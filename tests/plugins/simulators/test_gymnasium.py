@@ -56,8 +56,8 @@ def _make(**options: Any) -> Corridor:  # noqa: ANN401
 def _corridor() -> None:
     gymnasium.register("Corridor-v0", _make, max_episode_steps=6)
     gymnasium.register("Endless-v0", _make)
-    gymnasium.register("Switches-v0", Switches, max_episode_steps=6)
-    gymnasium.register("Dials-v0", Dials, max_episode_steps=6)
+    gymnasium.register("Switches-v0", f"{__name__}:Switches", max_episode_steps=6)
+    gymnasium.register("Dials-v0", f"{__name__}:Dials", max_episode_steps=6)
 
 
 def test_an_environment_of_vectors_keeps_the_contract() -> None:
