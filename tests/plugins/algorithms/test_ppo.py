@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from toys.segments import made
 
 from rlvla.core.types import Moment
 from rlvla.plugins.algorithms.ppo import PPO
@@ -242,6 +243,17 @@ def test_neither_micro_batches_nor_order_change_the_gradient(
         order = np.arange(8)
     torch.testing.assert_close(gradients[0], gradients[1])
     torch.testing.assert_close(gradients[0], gradients[2])
+
+
+def test_with_one_action_a_chunk_levels_have_the_same_targets() -> None:
+    one = made(seed=0, length=12)
+    segment, bootstrap = {**one.segment, "value": one.value}, one.bootstrap.astype(np.float32)
+    chunk = PPO(advantage_level="chunk").targets(segment, bootstrap)
+    action = PPO(advantage_level="action").targets(segment, bootstrap)
+    per_step = PPO(chunk_discount="per_step").targets(segment, bootstrap)
+    for name in ("advantage", "return"):
+        np.testing.assert_array_equal(chunk[name], action[name])
+        np.testing.assert_array_equal(chunk[name], per_step[name])
 
 
 def test_targets_are_advantage_and_advantage_plus_value() -> None:

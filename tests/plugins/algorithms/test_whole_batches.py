@@ -8,8 +8,10 @@ import torch
 from toys.bench import Bench
 from toys.state import saved_state
 
-from rlvla.core.types import Moment
+from rlvla.core.testing import check_algorithm
+from rlvla.core.types import Moment, SimulatorSpec
 from rlvla.plugins.algorithms.ppo import PPO
+from rlvla.plugins.models.mlp import MLP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     MakeBatch = Callable[..., dict[str, Array]]
 
 SIZE = 32
+SPEC = SimulatorSpec(
+    cameras={}, proprio=5, action_low=(-1.0,), action_high=(1.0,), max_steps=10, control_hz=10.0
+)
 WHOLE: list[dict[str, Any]] = [
     {"aggregation": "token"},
     {"aggregation": "trajectory", "normalise_advantage": "batch"},
@@ -58,6 +63,20 @@ def test_neither_micro_batch_nor_arrival_changes_the_gradient(
         for name, tensor in states[0].items():
             np.testing.assert_allclose(state[name], tensor, rtol=0, atol=1e-6, err_msg=name)
     assert np.abs(states[0]["optimizer/policy_head.weight/exp_avg"]).max() > 1e-3
+
+
+@pytest.mark.parametrize("options", WHOLE)
+def test_what_waits_for_the_batch_keeps_the_contract(options: dict[str, Any]) -> None:
+    check_algorithm(_ppo(**options), MLP(), SPEC)
+
+
+@pytest.mark.parametrize("advantage", ["gae", "vtrace"])
+def test_the_first_update_begins_where_the_behaviour_is(advantage: str) -> None:
+    bench = Bench(_ppo(advantage=advantage, normalise_advantage="batch", value_coef=0.0))
+    bench.trainer.accumulate(bench.segments(SIZE // 4))
+    metrics = bench.trainer.step()
+    for name, expected in {"ratio": 1, "clip_fraction": 0, "approx_kl": 0, "loss": 0}.items():
+        assert metrics[name] == pytest.approx(expected, abs=1e-6)
 
 
 def test_on_policy_vtrace_trains_like_gae(tmp_path: Path) -> None:
