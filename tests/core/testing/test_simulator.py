@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rlvla.core.types import Observation, SimulatorSpec, Start, StepResult
 
 Fault = Literal[
-    "no_task", "bounds", "fraction", "extra_camera", "dtype", "nan", "endless", "after_end", "gap", "paid",
-    "leak", "chunk", "expert_shape", "expert_bounds",
+    "no_task", "bounds", "fraction", "extra_camera", "dtype", "nan", "endless", "after_end",
+    "gap", "paid", "leak", "chunk", "expert_shape", "expert_bounds",
 ]  # fmt: skip
 
 
