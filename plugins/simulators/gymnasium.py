@@ -115,8 +115,8 @@ class Gymnasium:
     def _spec_of(self, made: Any) -> SimulatorSpec:  # noqa: ANN401 - an environment
         shown, taken = made.observation_space, made.action_space
         low, high = self._bounds(taken)
-        if not isinstance(getattr(shown, "shape", None), tuple):
-            raise ValueError(f"env {self.env!r} must show an array, it shows {shown}")
+        if getattr(shown, "low", None) is None:
+            raise ValueError(f"env {self.env!r} must show an array of numbers, it shows {shown}")
         limit = made.spec.max_episode_steps
         if limit is None:
             raise ValueError(f"max_steps is needed: env {self.env!r} has no limit of its own")
