@@ -35,7 +35,7 @@ def normal(seeds: NDArray[np.uint64], count: int) -> NDArray[np.float32]:
 def uniform(seeds: NDArray[np.uint64], count: int) -> NDArray[np.float64]:
     """Return `count` numbers in (0, 1) for each seed, [B, count]."""
     words = _hashed(seeds, -np.arange(count, dtype=np.uint64))
-    return ((words >> HALF_WORD) + 0.5) * 2.0**-32
+    return ((words >> HALF_WORD).astype(np.float64) + 0.5) * 2.0**-32
 
 
 def _hashed(seeds: NDArray[np.uint64], places: NDArray[np.uint64]) -> NDArray[np.uint64]:

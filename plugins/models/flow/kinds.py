@@ -31,7 +31,7 @@ class Weights(NamedTuple):
 
 def times(sampling: FlowSampling) -> Doubles:
     """Return t before each step, [K]: from 1 down to 1/K."""
-    return 1 - np.arange(sampling.steps) / sampling.steps
+    return 1 - np.arange(sampling.steps, dtype=np.float64) / sampling.steps
 
 
 def recorded(sampling: FlowSampling, temperature: Singles) -> Singles:
@@ -40,7 +40,7 @@ def recorded(sampling: FlowSampling, temperature: Singles) -> Singles:
     That is the deviation of each, or the bounds [B, 2] of the learned one, times the temperature;
     temperature 0, at which nothing is drawn, is scored as 1.
     """
-    heat = np.where(temperature > 0, temperature, 1)[:, None]
+    heat = np.where(temperature > 0, temperature, 1).astype(np.float64)[:, None]
     return DEVIATIONS[sampling.kind](sampling, heat).astype(np.float32)
 
 
@@ -49,21 +49,21 @@ def weights(sampling: FlowSampling, time: Doubles, deviation: Singles) -> Weight
     return WEIGHTS[sampling.kind](time, 1 / sampling.steps, deviation.astype(np.float64))
 
 
-def _sde_deviations(sampling: FlowSampling, heat: Singles) -> Doubles:
+def _sde_deviations(sampling: FlowSampling, heat: Doubles) -> Doubles:
     """Return sigma / sqrt(K), sigma = a sqrt(t / (1 - t)); at t = 1 the next 1 - t is taken."""
     time = times(sampling)
     later = np.maximum(1 - time, 1 / sampling.steps)
     return heat * sampling.noise * np.sqrt(time / later / sampling.steps)
 
 
-def _cps_deviations(sampling: FlowSampling, heat: Singles) -> Doubles:
+def _cps_deviations(sampling: FlowSampling, heat: Doubles) -> Doubles:
     """Return (t - 1/K) sin(pi noise / 2): at most all of the noise that is left."""
     left = times(sampling)[:-1] - 1 / sampling.steps
     return left * np.minimum(heat * math.sin(math.pi * sampling.noise / 2), 1)
 
 
-def _bounds(sampling: FlowSampling, heat: Singles) -> Doubles:
-    return heat * np.array([sampling.low, sampling.high])
+def _bounds(sampling: FlowSampling, heat: Doubles) -> Doubles:
+    return heat * np.array([sampling.low, sampling.high], np.float64)
 
 
 def _sde(time: Doubles, width: float, deviation: Doubles) -> Weights:
@@ -84,7 +84,7 @@ def _euler(time: Doubles, width: float, deviation: Doubles) -> Weights:
     return Weights(np.ones_like(time), np.full_like(time, -width))
 
 
-DEVIATIONS: Mapping[str, Callable[[FlowSampling, Singles], Doubles]] = {
+DEVIATIONS: Mapping[str, Callable[[FlowSampling, Doubles], Doubles]] = {
     "sde": _sde_deviations,
     "cps": _cps_deviations,
     "noise": _bounds,
