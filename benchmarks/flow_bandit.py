@@ -28,7 +28,7 @@ from rlvla.plugins.models.flow_mlp import FlowMLP
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rlvla.core.types import Arrays
+    from rlvla.core.types import Array, Arrays
     from rlvla.plugins.models.flow.policy import FlowPolicy
 
     Floats: TypeAlias = NDArray[np.float32]
@@ -71,9 +71,10 @@ def contexts(random: np.random.Generator, count: int) -> Floats:
     return random.choice([-1.0, 1.0], (count, 1)).astype(np.float32)
 
 
-def succeeded(context: Floats, action: Floats) -> NDArray[np.bool_]:
+def succeeded(context: Floats, action: Array) -> NDArray[np.bool_]:
     """Return which actions [N, 2] are near the goal."""
-    return np.linalg.norm(action - context * (1.0, -1.0), axis=1) < 0.5
+    distance: Floats = np.linalg.norm(action - context * (1.0, -1.0), axis=1)
+    return distance < 0.5
 
 
 def imitate(policy: FlowPolicy, random: np.random.Generator) -> None:
