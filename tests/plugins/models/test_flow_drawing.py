@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from toys.velocity import KINDS, ROWS, SAMPLINGS, SEEDS, Net, draw, sampler_of
 
-from rlvla.plugins.models.flow.sampler import log_deviation
+from rlvla.plugins.models.flow.density import log_deviation
 from rlvla.plugins.models.flow.sampling import Choice, FlowSampling, Kind
 
 EVERY = pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -179,6 +181,14 @@ def test_building_leaves_the_random_numbers_of_others_alone(spec: SimulatorSpec)
     torch.manual_seed(5)
     FlowMLP().build(spec, seed=1)
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_describing_it_needs_no_torch() -> None:
+    code = (
+        "import sys; from rlvla.plugins.models.flow_mlp import FlowMLP;"
+        "FlowMLP(); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_what_it_cannot_do_is_explained(spec: SimulatorSpec) -> None:
