@@ -82,12 +82,12 @@ def _parts(model: MLP, spec: SimulatorSpec, *, said: int, seed: int) -> Parts:
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         widths = [spec.proprio, *model.hidden]
-        actor = _perceptron([*widths, said], gain=0.01)
-        critic = _perceptron([*widths, 1], gain=1.0)
+        actor = perceptron([*widths, said], gain=0.01)
+        critic = perceptron([*widths, 1], gain=1.0)
     return Parts(lambda batch: torch.from_numpy(batch["proprio"]), nn.Identity(), actor, critic)
 
 
-def _perceptron(widths: Sequence[int], *, gain: float) -> nn.Module:
+def perceptron(widths: Sequence[int], *, gain: float) -> nn.Module:
     """Return tanh layers of these widths; `gain` is that of the last, linear layer."""
     from torch import nn
 

@@ -1,4 +1,9 @@
-"""Sampling noise that a seed alone decides, whatever batch it is drawn in."""
+"""Random numbers that a seed alone decides, for many seeds at once; imports no torch.
+
+A hash of seed and place (the finaliser of SplitMix64, doi:10.1145/2660193.2660195) gives 64 random
+bits. Normal numbers are made of places 1, 2, ... and uniform ones of places 0, -1, ..., so that
+both may be drawn with one seed.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +24,20 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 def normal(seeds: NDArray[np.uint64], count: int) -> NDArray[np.float32]:
     """Return `count` standard normal numbers for each seed, [B, count].
 
-    A hash of seed and place (the finaliser of SplitMix64, doi:10.1145/2660193.2660195) gives the
-    two uniforms of each pair that Box and Muller's transform makes.
+    The two halves of a word are the uniforms of each pair that Box and Muller's transform makes.
     """
     pairs = (count + 1) // 2
-    words = _words(seeds, pairs)
-    radius = np.sqrt(-2 * np.log(_high(words)))
+    words = _hashed(seeds, np.arange(1, pairs + 1, dtype=np.uint64))
+    radius = np.sqrt(-2 * np.log(((words >> HALF_WORD) + 0.5) * 2.0**-32))
     angle = (words & np.uint64(0xFFFFFFFF)) * (2 * math.pi * 2.0**-32)
     both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
     return both[:, :count].astype(np.float32)
 
 
 def uniform(seeds: NDArray[np.uint64], count: int) -> NDArray[np.float64]:
-    """Return `count` numbers between 0 and 1, both excluded, for each seed, [B, count]."""
-    return _high(_words(seeds, count))
+    """Return `count` numbers in (0, 1) for each seed, [B, count]."""
+    words = _hashed(seeds, -np.arange(count, dtype=np.uint64))
+    return ((words >> HALF_WORD).astype(np.float64) + 0.5) * 2.0**-32
 
 
 def positive(temperature: Array) -> NDArray[np.float32]:
@@ -40,14 +45,8 @@ def positive(temperature: Array) -> NDArray[np.float32]:
     return np.where(temperature > 0, temperature, np.float32(1))
 
 
-def _words(seeds: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
-    words = seeds[:, None] + np.arange(1, count + 1, dtype=np.uint64) * GOLDEN
-    return _scattered(_scattered(words) ^ GOLDEN)
-
-
-def _high(words: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Return the upper half of each word as a number between 0 and 1."""
-    return ((words >> HALF_WORD).astype(np.float64) + 0.5) * 2.0**-32
+def _hashed(seeds: NDArray[np.uint64], places: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    return _scattered(_scattered(seeds[:, None] + places * GOLDEN) ^ GOLDEN)
 
 
 def _scattered(words: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -13,7 +13,6 @@ from rlvla.core.testing.rows import decide, observations
 from rlvla.plugins.models.categorical import CategoricalPolicy
 from rlvla.plugins.models.cnn import CNN
 from rlvla.plugins.models.mlp import MLP
-from rlvla.plugins.models.noise import uniform
 
 if TYPE_CHECKING:
     from rlvla.core.types import Array, SimulatorSpec
@@ -93,16 +92,6 @@ def test_imitation_is_cross_entropy(dials: SimulatorSpec) -> None:
     ]
     expected = torch.stack(parts).mean(0)
     torch.testing.assert_close(policy.imitate({**seen, "action": action}).detach(), expected)
-
-
-def test_uniform_noise_is_uniform_and_independent_across_seeds_and_places() -> None:
-    noise = uniform(np.arange(100_000, dtype=np.uint64), 3)
-    assert 0 < noise.min() < noise.max() < 1
-    for place in range(3):
-        counts, _ = np.histogram(noise[:, place], bins=20, range=(0, 1))
-        assert np.abs(counts / 5000 - 1).max() < 0.06
-    assert np.abs(np.corrcoef(noise.T) - np.eye(3)).max() < 0.015
-    assert np.abs(np.corrcoef(noise[:-1].T, noise[1:].T)[:3, 3:]).max() < 0.015
 
 
 def test_a_gaussian_of_choices_is_refused(dials: SimulatorSpec) -> None:
