@@ -65,11 +65,11 @@ class Agreement:
         return told / real
 
     def _manifest(self, name: str, *overrides: str) -> Manifest:
-        budget = f"budget={{updates: {WARM_UP + self._updates}}}"
-        alike = () if name == "maniskill" else ("simulator.step_latency.spread=0",)
-        return load(
-            f"bench/{name}", self._plugins.components, overrides=(budget, *alike, *overrides)
+        own = (
+            f"budget={{updates: {WARM_UP + self._updates}}}",
+            "simulator.step_latency.spread=0",
         )
+        return load(f"bench/{name}", self._plugins.components, overrides=(*own, *overrides))
 
     def _profiled(self, name: str) -> Latencies:
         if name not in self._latencies:
