@@ -55,7 +55,8 @@ def rate(schedule: str, lag: float, updates: int, *overrides: str) -> float:
         manifest = replace(manifest, loggers=(meter,), output_dir=Path(folder, "run"))
         run_manifest(manifest, plugins)
     rows = meter.rows[WARM_UP:]
-    found = updates * BATCH / sum(row["time/seconds"] for row in rows)
+    seconds: float = sum(row["time/seconds"] for row in rows)
+    found = updates * BATCH / seconds
     lost = {name: count for name, count in rows[-1].items() if name.startswith("ledger/dropped")}
     print(f"{schedule}, one worker {lag:g} x slower: {found:.1f} decisions/s, dropped: {lost or 0}")
     return found
