@@ -5,11 +5,12 @@ that made the decision and rho = pi / b the ratio of a token, action or chunk, m
 
     mean max(-A rho, -A clip(rho, 1 - clip_low, 1 + clip_high))
     + value_coef * mean max(H(R - V), H(R - clip(V, V_b - value_clip, V_b + value_clip)))
-    - entropy_coef * mean entropy,    H the Huber loss, R = A + V_b the value target,
+    - entropy_coef * mean entropy,    H the Huber loss, R = A + V_b (`vtrace`: v) the value target,
 
 the mean taken over what was executed within a decision, then over decisions (`aggregation`). A is
 estimated as in arXiv 1506.02438 (see `gae`) or 1802.01561 (see `vtrace`); a termination ends the
-return, a truncation leaves it to the critic.
+return, a truncation leaves it to the critic. With `vtrace` V_b is not the recorded value, but that
+of the weights that the batch begins with.
 
 Where this differs from the paper, or from what is commonly run:
 
