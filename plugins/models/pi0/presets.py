@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-BASE, LEFT, RIGHT = CAMERAS = "base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"
-"""What published checkpoints call their cameras, in the order of their tokens."""
-
-
 @dataclass(frozen=True)
 class Tower:
     """The SigLIP vision transformer."""
@@ -49,12 +45,6 @@ class Architecture:
     vocabulary: int
     action_dim: int
     """To which states and actions are padded."""
-    horizon: int
-    """Actions of a chunk."""
-    tokens: int
-    """To which longer prompts are cut."""
-    cameras: tuple[str, ...] = CAMERAS
-    """In the order of their tokens."""
 
     def __post_init__(self) -> None:
         if self.image % self.patch:
@@ -80,6 +70,4 @@ def published(*, adaptive: bool) -> Architecture:
         expert=Stream(width=1024, hidden=4096),
         vocabulary=257152,
         action_dim=32,
-        horizon=50,
-        tokens=200 if adaptive else 48,
     )

@@ -1,0 +1,111 @@
+"""What a policy takes and gives: known from a checkpoint's `config.json` alone, without torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rlvla.core.types import SimulatorSpec
+
+CAMERAS = "base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"
+"""What openpi calls its cameras, in the order of their tokens."""
+IMAGES = "observation.images."
+STEPS = 10
+ACTION_DIM = 32
+TOKENS = {False: 48, True: 200}
+"""To which openpi cuts prompts; those of pi0.5 hold the state."""
+LARGEST_CHUNK = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interface:
+    """The sizes and names that a policy's inputs and outputs follow from."""
+
+    horizon: int
+    """Actions of a chunk."""
+    action_dim: int
+    """To which states and actions are padded."""
+    steps: int
+    """Steps from noise to actions."""
+    tokens: int
+    """To which longer prompts are cut."""
+    cameras: tuple[str, ...]
+    """In the order of their tokens."""
+    words: bool = False
+    """Prompts are made of a fixed word list; else a checkpoint's tokenizer makes them."""
+    vision_heads: int | None = None
+    """Heads of the vision tower, which no tensor tells; None if `config.json` does not either."""
+
+    def plain(self) -> dict[str, Any]:
+        """Return what `from_config` reads: openpi's fields and our own section."""
+        return {
+            "action_dim": self.action_dim,
+            "action_horizon": self.horizon,
+            "precision": "float32",
+            "rlvla": {
+                "steps": self.steps,
+                "tokens": self.tokens,
+                "cameras": list(self.cameras),
+                "words": self.words,
+                "vision_heads": self.vision_heads,
+            },
+        }
+
+
+def fresh(spec: SimulatorSpec, *, adaptive: bool, chunk: int, words: bool) -> Interface:
+    """Return the interface of a policy that is made for this simulator, from a seed."""
+    return Interface(
+        horizon=chunk,
+        action_dim=max(spec.action_dim, spec.proprio) if words else ACTION_DIM,
+        steps=STEPS,
+        tokens=TOKENS[adaptive],
+        cameras=tuple(spec.cameras),
+        words=words,
+    )
+
+
+def config_of(path: Path) -> dict[str, Any]:
+    """Return `config.json`; raise FileNotFoundError if the directory has none."""
+    file = path / "config.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"checkpoint {str(path)!r} has no file config.json")
+    config: dict[str, Any] = json.loads(file.read_text())
+    return config
+
+
+def from_config(config: Mapping[str, Any], *, adaptive: bool) -> Interface:
+    """Return what `config.json` states, in the words of openpi, lerobot or transformers.
+
+    What it does not is as in openpi, except the horizon: raise ValueError without one.
+    """
+    own: Mapping[str, Any] = config.get("rlvla", {})
+    horizon = config.get("action_horizon", config.get("chunk_size"))
+    if horizon is None:
+        raise ValueError(
+            "checkpoint's config.json states neither action_horizon (openpi) nor chunk_size "
+            "(lerobot, transformers); add the length of the chunks it was trained on"
+        )
+    return Interface(
+        horizon=horizon,
+        action_dim=config.get("action_dim", config.get("max_action_dim", ACTION_DIM)),
+        steps=own.get("steps") or config.get("num_steps", config.get("num_inference_steps", STEPS)),
+        tokens=own.get("tokens") or config.get("tokenizer_max_length", TOKENS[adaptive]),
+        cameras=tuple(own.get("cameras") or _cameras(config)),
+        words=own.get("words", False),
+        vision_heads=own.get("vision_heads") or _vision_heads(config),
+    )
+
+
+def _cameras(config: Mapping[str, Any]) -> tuple[str, ...]:
+    named = (name for name in config.get("input_features") or {} if name.startswith(IMAGES))
+    return tuple(name.removeprefix(IMAGES) for name in named) or CAMERAS
+
+
+def _vision_heads(config: Mapping[str, Any]) -> int | None:
+    vision: Mapping[str, Any] = (config.get("vlm_config") or {}).get("vision_config", {})
+    return vision.get("num_attention_heads")
