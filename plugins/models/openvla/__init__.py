@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from rlvla.core.types import Field
+from rlvla.plugins.models.lora import LoRA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,26 +14,10 @@ if TYPE_CHECKING:
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.openvla.policy import OpenVLAPolicy
 
+__all__ = ["PROMPT", "LoRA", "OpenVLA"]
+
 PROMPT = "In: What action should the robot take to {task}?\nOut:"
 """The published prompt; `{task}` is the instruction in lower case."""
-
-
-@dataclass(frozen=True)
-class LoRA:
-    """Low-rank adapters; the weights below them are frozen, the value head is not."""
-
-    r: int = 32
-    """Rank of the adapters."""
-    alpha: int = 16
-    """Adapters are scaled by `alpha / r`."""
-    target_modules: str | list[str] = "all-linear"
-    """Names of the modules that get an adapter, or `all-linear`: all but the output layer."""
-
-    def __post_init__(self) -> None:
-        if self.r < 1:
-            raise ValueError(f"r must be at least 1, got {self.r}")
-        if self.alpha < 1:
-            raise ValueError(f"alpha must be at least 1, got {self.alpha}")
 
 
 @dataclass(frozen=True)

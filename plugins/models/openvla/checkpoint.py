@@ -7,24 +7,23 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import safetensors.torch as tensor_files
-
 from rlvla.plugins.models.openvla.actions import Statistics
 from rlvla.plugins.models.openvla.presets import to_config
+from rlvla.plugins.models.tensors import (
+    read_tensors,
+    refuse_misfit,
+    restore_adapters,
+    without,
+    write_model,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor
-
     from rlvla.plugins.models.openvla.network import Network
     from rlvla.plugins.models.openvla.policy import OpenVLAPolicy
 
 PACKAGED = "rlvla:"
 OWN_STATISTICS = "rlvla"
-VALUE = "value_head."
-ADAPTERS = "adapters.safetensors"
-_FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
+HEADS = ("value_head",)
 
 
 def directory(checkpoint: str) -> Path:
@@ -64,27 +63,19 @@ def load(network: Network, path: Path, *, critic: str) -> None:
     A checkpoint without a value head, or with that of another critic, leaves the network's own
     as it was initialised.
     """
-    found, own = _tensors(path), dict(network.state_dict())
+    found, own = read_tensors(path), dict(network.state_dict())
     if config_of(path).get("rlvla", {}).get("critic") != critic:
-        found = _without_value(found)
-    if _without_value(found).keys() == found.keys():
-        own = _without_value(own)
-    _refuse_misfit(found, own, path)
+        found = without(found, HEADS)
+    if without(found, HEADS).keys() == found.keys():
+        own = without(own, HEADS)
+    refuse_misfit(found, own, path)
     network.load_state_dict(found, strict=False)
 
 
 def restore(network: Network, path: Path, *, critic: str) -> None:
-    """Load what `save_checkpoint` wrote, bit for bit; of an adapted network what is trained.
-
-    The weights below the adapters come from where the network was built from.
-    """
-    own = _adapters(network)
-    if not own:
+    """Load what `save_checkpoint` wrote, bit for bit; of an adapted network what is trained."""
+    if not restore_adapters(network, path, heads=HEADS):
         load(network, path, critic=critic)
-        return
-    found: dict[str, Tensor] = _FILES.load_file(path / ADAPTERS)
-    _refuse_misfit(found, own, path)
-    network.load_state_dict(found, strict=False)
 
 
 def save_checkpoint(policy: OpenVLAPolicy, target: Path | str) -> None:
@@ -94,59 +85,9 @@ def save_checkpoint(policy: OpenVLAPolicy, target: Path | str) -> None:
     """
     path = Path(target)
     path.mkdir(parents=True, exist_ok=True)
-    network, adapters = policy.module, _adapters(policy.module)
-    state = _merged(network) if adapters else dict(network.state_dict())
-    _write(state, path / "model.safetensors")
-    if adapters:
-        _write(adapters, path / ADAPTERS)
+    network = policy.module
+    write_model(network, path, heads=HEADS)
     config = to_config(network.architecture)
     config["rlvla"]["critic"] = policy.reading.critic
     config["norm_stats"] = {OWN_STATISTICS: {"action": policy.reading.statistics.plain()}}
     (path / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-
-
-def _adapters(network: Network) -> dict[str, Tensor]:
-    """Return what an adapted network trains; nothing for one without adapters."""
-    state = network.state_dict()
-    if not any(".lora_" in name for name in state):
-        return {}
-    return {name: one for name, one in state.items() if ".lora_" in name or name.startswith(VALUE)}
-
-
-def _merged(network: Network) -> dict[str, Tensor]:
-    # peft takes a second to import, which a network without adapters need not wait for.
-    from rlvla.plugins.models.openvla.lora import merged_state
-
-    return merged_state(network)
-
-
-def _write(state: Mapping[str, Tensor], file: Path) -> None:
-    plain = {name: one.detach().cpu().contiguous() for name, one in state.items()}
-    _FILES.save_file(plain, file, metadata={"format": "pt"})
-
-
-def _refuse_misfit(found: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> None:
-    shared = own.keys() & found.keys()
-    faults = {
-        "missing": sorted(own.keys() - found.keys()),
-        "unexpected": sorted(found.keys() - own.keys()),
-        "of another shape": sorted(n for n in shared if own[n].shape != found[n].shape),
-    }
-    if any(faults.values()):
-        lists = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in faults.items() if names)
-        raise ValueError(f"checkpoint {path} does not fit the network: {lists}")
-
-
-def _without_value(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in state.items() if not name.startswith(VALUE)}
-
-
-def _tensors(path: Path) -> dict[str, Tensor]:
-    index = path / "model.safetensors.index.json"
-    parts = {"model.safetensors"}
-    if index.is_file():
-        parts = set(json.loads(index.read_text())["weight_map"].values())
-    state: dict[str, Tensor] = {}
-    for part in parts:
-        state |= _FILES.load_file(path / part)
-    return state

@@ -13,7 +13,8 @@ from rlvla.plugins.models.openvla.initialisation import initialise
 from rlvla.plugins.models.openvla.network import Network
 from rlvla.plugins.models.openvla.policy import OpenVLAPolicy, Reading
 from rlvla.plugins.models.openvla.prompt import Prompter
-from rlvla.plugins.models.openvla.tokenizer import FileTokenizer, WordTokenizer
+from rlvla.plugins.models.openvla.tokenizer import FileTokenizer, words
+from rlvla.plugins.models.privileged import privileged
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from rlvla.core.types import SimulatorSpec
-    from rlvla.plugins.models.openvla import LoRA, OpenVLA
+    from rlvla.plugins.models.lora import LoRA
+    from rlvla.plugins.models.openvla import OpenVLA
     from rlvla.plugins.models.openvla.presets import Architecture
     from rlvla.plugins.models.openvla.tokenizer import Tokenizer
 
@@ -46,9 +48,9 @@ def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
 
 def _adapt(network: Network, options: LoRA) -> None:
     # peft takes a second to import, which a network without adapters need not wait for.
-    from rlvla.plugins.models.openvla.lora import add_adapters
+    from rlvla.plugins.models.adapters import add_adapters
 
-    add_adapters(network, options)
+    add_adapters(network, options, heads=["value_head"], output="language_model.lm_head")
 
 
 @contextmanager
@@ -70,13 +72,13 @@ def _preset(options: OpenVLA, spec: SimulatorSpec) -> Architecture:
 
 def _critic(options: OpenVLA, spec: SimulatorSpec, architecture: Architecture) -> nn.Module:
     if options.critic == "privileged":
-        return critic.privileged(spec.privileged)
+        return privileged(spec.privileged, option="critic")
     return critic.head(architecture)
 
 
 def _tokenizer(architecture: Architecture, path: Path | None) -> Tokenizer:
     if architecture.tokenizer == "words":
-        return WordTokenizer()
+        return words()
     if path is None:
         raise ValueError("preset '7b' needs a checkpoint, which brings the tokenizer")
     return FileTokenizer(path / "tokenizer.json")

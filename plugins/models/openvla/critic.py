@@ -1,4 +1,4 @@
-"""What estimates the value; its parameters are all that is not in the published layout."""
+"""The head that estimates the value; it is all that is not in the published layout."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from torch import nn
 
 if TYPE_CHECKING:
     from rlvla.plugins.models.openvla.presets import Architecture
-
-PRIVILEGED_WIDTH = 64
 
 
 def head(architecture: Architecture) -> nn.Sequential:
@@ -26,16 +24,3 @@ def head(architecture: Architecture) -> nn.Sequential:
     out = nn.Linear(second, 1, bias=False)
     nn.init.normal_(out.weight, std=0.02)
     return nn.Sequential(layers[0], nn.GELU(), layers[1], nn.GELU(), out)
-
-
-def privileged(length: int) -> nn.Sequential:
-    """Return an MLP on the simulator's state, float32 [length]."""
-    if length == 0:
-        raise ValueError(
-            "critic 'privileged' needs a simulator with privileged state; "
-            "this one has none, use critic 'head'"
-        )
-    width = PRIVILEGED_WIDTH
-    return nn.Sequential(
-        nn.Linear(length, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1)
-    )

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rlvla.plugins.models.openvla.decoder import Cache, Places, decode, llama
-from rlvla.plugins.models.openvla.tokenizer import BOS
 from rlvla.plugins.models.openvla.vision import VisionBackbone
+from rlvla.plugins.models.words import BOS
 
 if TYPE_CHECKING:
     from rlvla.plugins.models.openvla.presets import Architecture

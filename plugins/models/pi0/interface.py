@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from rlvla.core.types import SimulatorSpec
 
 CAMERAS = "base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"
 """What openpi calls its cameras, in the order of their tokens."""
 IMAGES = "observation.images."
-STEPS = 10
 ACTION_DIM = 32
 TOKENS = {False: 48, True: 200}
 """To which openpi cuts prompts; those of pi0.5 hold the state."""
-LARGEST_CHUNK = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +28,6 @@ class Interface:
     """Actions of a chunk."""
     action_dim: int
     """To which states and actions are padded."""
-    steps: int
-    """Steps from noise to actions."""
     tokens: int
     """To which longer prompts are cut."""
     cameras: tuple[str, ...]
@@ -48,7 +44,6 @@ class Interface:
             "action_horizon": self.horizon,
             "precision": "float32",
             "rlvla": {
-                "steps": self.steps,
                 "tokens": self.tokens,
                 "cameras": list(self.cameras),
                 "words": self.words,
@@ -62,7 +57,6 @@ def fresh(spec: SimulatorSpec, *, adaptive: bool, chunk: int, words: bool) -> In
     return Interface(
         horizon=chunk,
         action_dim=max(spec.action_dim, spec.proprio) if words else ACTION_DIM,
-        steps=STEPS,
         tokens=TOKENS[adaptive],
         cameras=tuple(spec.cameras),
         words=words,
@@ -93,7 +87,6 @@ def from_config(config: Mapping[str, Any], *, adaptive: bool) -> Interface:
     return Interface(
         horizon=horizon,
         action_dim=config.get("action_dim", config.get("max_action_dim", ACTION_DIM)),
-        steps=own.get("steps") or config.get("num_steps", config.get("num_inference_steps", STEPS)),
         tokens=own.get("tokens") or config.get("tokenizer_max_length", TOKENS[adaptive]),
         cameras=tuple(own.get("cameras") or _cameras(config)),
         words=own.get("words", False),

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from torch import Tensor
 
@@ -17,7 +17,10 @@ EMBEDDING = "paligemma_with_expert.paligemma.lm_head.weight"
 _PALIGEMMA = "paligemma_with_expert.paligemma.model."
 _EXPERT = "paligemma_with_expert.gemma_expert."
 _TRANSFORMERS = (
-    (re.compile(r"^model\.vlm\.vision_tower\.(?!vision_model\.)"), "model.vlm.vision_tower.vision_model."),
+    (
+        re.compile(r"^model\.vlm\.vision_tower\.(?!vision_model\.)"),
+        "model.vlm.vision_tower.vision_model.",
+    ),
     (re.compile(r"^model\.vlm\."), _PALIGEMMA),
     (re.compile(r"^model\.dit\."), f"{_EXPERT}model."),
     (re.compile(r"^embed_action_time\."), ""),
@@ -39,11 +42,6 @@ def published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if copy is not None:
         kept[EMBEDDING] = copy
     return kept
-
-
-def names(state: Iterable[str]) -> set[str]:
-    """Return openpi's names of the tensors of a file."""
-    return {_renamed(name) for name in state}
 
 
 def _renamed(name: str) -> str:

@@ -80,7 +80,9 @@ class Scales:
     @staticmethod
     def of_openpi(entry: Mapping[str, Mapping[str, Any]], *, quantiles: bool) -> Scales:
         """Return what the `norm_stats` of an openpi file say."""
-        state, actions = (_openpi(entry[name], quantiles) for name in ("state", "actions"))
+        state, actions = (
+            _openpi(entry[name], quantiles=quantiles) for name in ("state", "actions")
+        )
         return Scales(state, actions)
 
     def plain(self) -> dict[str, dict[str, dict[str, list[float]]]]:
@@ -113,7 +115,7 @@ def openpi_scales(path: Path, name: str | None, *, quantiles: bool) -> Scales | 
     return Scales.of_openpi(content["norm_stats"], quantiles=quantiles)
 
 
-def _openpi(entry: Mapping[str, Any], quantiles: bool) -> Scale:
+def _openpi(entry: Mapping[str, Any], *, quantiles: bool) -> Scale:
     if not quantiles:
         return Scale.of_moments(entry["mean"], entry["std"], EPSILON)
     low, high = np.asarray(entry["q01"]), np.asarray(entry["q99"])

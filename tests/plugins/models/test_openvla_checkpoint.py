@@ -9,7 +9,8 @@ import pytest
 import safetensors.numpy
 import torch
 
-from rlvla.plugins.models.openvla import LoRA, OpenVLA
+from rlvla.plugins.models.lora import LoRA
+from rlvla.plugins.models.openvla import OpenVLA
 from rlvla.plugins.models.openvla.checkpoint import save_checkpoint
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from rlvla.core.types import encode_instruction
 from rlvla.plugins.models.openvla import PROMPT, presets
 from rlvla.plugins.models.openvla.actions import CENTRES, Statistics, actions_of, tokens_of
 from rlvla.plugins.models.openvla.prompt import Prompter, align
-from rlvla.plugins.models.openvla.tokenizer import SPACE_PIECE, FileTokenizer, WordTokenizer
+from rlvla.plugins.models.openvla.tokenizer import SPACE_PIECE, FileTokenizer, words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,19 +58,19 @@ def test_a_dimension_without_range_is_constant() -> None:
 
 def test_known_prompts_are_short_and_never_reach_the_bins() -> None:
     prompt = PROMPT.replace("{task}", "push the blue cube to the left")
-    ids = WordTokenizer().encode(prompt)
+    ids = words().encode(prompt)
     assert len(ids) == 2 + 7
     assert max(ids) < presets.tiny((64, 64)).bins.start
 
 
 @given(st.text(max_size=40))
 def test_any_text_has_ids_below_the_bins(text: str) -> None:
-    ids = WordTokenizer().encode(text)
+    ids = words().encode(text)
     assert all(3 <= token < presets.tiny((64, 64)).bins.start for token in ids)
 
 
 def test_unknown_words_are_bytes_and_stay_distinct() -> None:
-    encode = WordTokenizer().encode
+    encode = words().encode
     assert encode("Käse") == [3 + byte for byte in "käse".encode()]
     assert encode("cube") != encode("cubes")
 
@@ -83,7 +83,7 @@ def test_prompts_end_together() -> None:
 
 def test_prompter_reads_instructions_in_lower_case() -> None:
     rows = np.stack([encode_instruction("Reach The Red Cube"), encode_instruction("reach")])
-    prompts = Prompter(WordTokenizer(), PROMPT)(rows)
+    prompts = Prompter(words(), PROMPT)(rows)
     np.testing.assert_array_equal(prompts.lengths, [6, 3])
 
 
