@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,19 +20,8 @@ if TYPE_CHECKING:
     from rlvla.plugins.models.openvla.network import Network
     from rlvla.plugins.models.openvla.policy import OpenVLAPolicy
 
-PACKAGED = "rlvla:"
 OWN_STATISTICS = "rlvla"
 HEADS = ("value_head",)
-
-
-def directory(checkpoint: str) -> Path:
-    """Return the directory that the option names; raise FileNotFoundError if there is none."""
-    name = checkpoint.removeprefix(PACKAGED)
-    path = Path(str(files("rlvla.configs") / name)) if name != checkpoint else Path(checkpoint)
-    for file in ("config.json", "model.safetensors"):
-        if not (path / file).is_file() and not (path / f"{file}.index.json").is_file():
-            raise FileNotFoundError(f"checkpoint {checkpoint!r} has no file {file} in {path}")
-    return path
 
 
 def config_of(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from rlvla.plugins.models.directory import directory
 from rlvla.plugins.models.openvla import checkpoint, critic, presets
 from rlvla.plugins.models.openvla.actions import Statistics
 from rlvla.plugins.models.openvla.initialisation import initialise
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
     """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
-    path = None if options.checkpoint is None else checkpoint.directory(options.checkpoint)
+    path = None if options.checkpoint is None else directory(options.checkpoint)
     config = {} if path is None else checkpoint.config_of(path)
     architecture = presets.from_config(config) if config else _preset(options, spec)
     reading = _reading(options, spec, config, _tokenizer(architecture, path))

@@ -6,16 +6,21 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rlvla.plugins.models.directory import directory
+from rlvla.plugins.models.pi0.cameras import matched
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from rlvla.core.types import SimulatorSpec
+    from rlvla.plugins.models.pi0 import Pi0
 
 CAMERAS = "base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"
 """What openpi calls its cameras, in the order of their tokens."""
 IMAGES = "observation.images."
 ACTION_DIM = 32
+HORIZON = 50
 TOKENS = {False: 48, True: 200}
 """To which openpi cuts prompts; those of pi0.5 hold the state."""
 
@@ -52,23 +57,46 @@ class Interface:
         }
 
 
-def fresh(spec: SimulatorSpec, *, adaptive: bool, chunk: int, words: bool) -> Interface:
+def interface_of(options: Pi0, spec: SimulatorSpec) -> Interface:
+    """Return the interface of the policy that the options describe.
+
+    Raise ValueError if it does not fit the simulator.
+    """
+    if options.checkpoint is None:
+        made = _fresh(options, spec)
+    else:
+        made = from_config(config_of(directory(options.checkpoint)), adaptive=options.adaptive)
+    if options.chunk is not None and options.chunk > made.horizon:
+        raise ValueError(
+            f"chunk must be at most {made.horizon}, the length of the chunks that the "
+            f"checkpoint was trained on, got {options.chunk}"
+        )
+    longest = max(spec.action_dim, 0 if options.adaptive else spec.proprio)
+    if longest > made.action_dim:
+        raise ValueError(
+            f"checkpoint has room for {made.action_dim} numbers in states and actions, "
+            f"the simulator has {spec.proprio} and {spec.action_dim}"
+        )
+    matched(options.cameras, tuple(spec.cameras), made.cameras)
+    return made
+
+
+def _fresh(options: Pi0, spec: SimulatorSpec) -> Interface:
     """Return the interface of a policy that is made for this simulator, from a seed."""
+    tiny = options.preset == "tiny"
+    longest = max(spec.action_dim, 0 if options.adaptive else spec.proprio)
     return Interface(
-        horizon=chunk,
-        action_dim=max(spec.action_dim, spec.proprio) if words else ACTION_DIM,
-        tokens=TOKENS[adaptive],
-        cameras=tuple(spec.cameras),
-        words=words,
+        horizon=options.chunk or 1 if tiny else HORIZON,
+        action_dim=longest if tiny else ACTION_DIM,
+        tokens=TOKENS[options.adaptive],
+        cameras=tuple(spec.cameras) if tiny else CAMERAS,
+        words=tiny,
     )
 
 
 def config_of(path: Path) -> dict[str, Any]:
-    """Return `config.json`; raise FileNotFoundError if the directory has none."""
-    file = path / "config.json"
-    if not file.is_file():
-        raise FileNotFoundError(f"checkpoint {str(path)!r} has no file config.json")
-    config: dict[str, Any] = json.loads(file.read_text())
+    """Return `config.json` of a checkpoint directory."""
+    config: dict[str, Any] = json.loads((path / "config.json").read_text())
     return config
 
 

@@ -100,6 +100,16 @@ class Prefix:
     hidden: Tensor | None
     """Final hidden states [B, P, width], if they were asked for."""
 
+    def repeated(self, copies: int) -> Prefix:
+        """Return each row so many times, in a row."""
+        if copies == 1:
+            return self
+        seen = [
+            (keys.repeat_interleave(copies, 0), values.repeat_interleave(copies, 0))
+            for keys, values in self.seen
+        ]
+        return Prefix(seen, self.valid.repeat_interleave(copies, 0), None)
+
     def mean(self) -> Tensor:
         """Return the mean of the valid tokens' final hidden states, [B, width]."""
         if self.hidden is None:
@@ -109,9 +119,20 @@ class Prefix:
 
 
 class Network(nn.Module):
-    """pi0 or pi0.5 with a value head, which is not part of the published layout."""
+    """pi0 or pi0.5.
 
-    def __init__(self, architecture: Architecture, value_head: nn.Module) -> None:
+    Not part of the published layout are a value head, a head of learned noise if there is one, and
+    the number of rows that were imitated.
+    """
+
+    imitated: Tensor
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        value_head: nn.Module,
+        noise_head: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.architecture = architecture
         width, action_dim = architecture.expert.width, architecture.action_dim
@@ -126,6 +147,8 @@ class Network(nn.Module):
             self.action_time_mlp_in = nn.Linear(2 * width, width)
             self.action_time_mlp_out = nn.Linear(width, width)
         self.value_head = value_head
+        self.noise_head = noise_head
+        self.register_buffer("imitated", torch.zeros((), dtype=torch.int64))
 
     def prefix(self, inputs: Inputs, *, output: bool = False) -> Prefix:
         """Decode images and prompts; a camera without an image takes no positions.

@@ -57,6 +57,24 @@ class Architecture:
         return (self.image // self.patch) ** 2
 
 
+def tiny(*, adaptive: bool, image: int, action_dim: int) -> Architecture:
+    """Return sizes that learn on a laptop's CPU; `image` is rounded up to whole patches."""
+    patch = 8
+    return Architecture(
+        adaptive=adaptive,
+        image=-(-image // patch) * patch,
+        patch=patch,
+        vision=Tower(width=64, depth=1, heads=2, hidden=192),
+        depth=2,
+        heads=4,
+        head_width=32,
+        language=Stream(width=128, hidden=256),
+        expert=Stream(width=64, hidden=128),
+        vocabulary=704,
+        action_dim=action_dim,
+    )
+
+
 def published(*, adaptive: bool) -> Architecture:
     """Return the sizes of `pi0_base` (3,238,048,528 parameters) or `pi05_base` (3,353,433,872)."""
     return Architecture(

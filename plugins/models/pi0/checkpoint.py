@@ -1,0 +1,94 @@
+"""Checkpoint directories: openpi's layout is written; lerobot's and transformers' are read, too."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rlvla.plugins.models.pi0.heads import OWN
+from rlvla.plugins.models.pi0.interface import config_of
+from rlvla.plugins.models.pi0.layouts import published
+from rlvla.plugins.models.pi0.lerobot import lerobot_scales
+from rlvla.plugins.models.pi0.scaling import openpi_scales
+from rlvla.plugins.models.tensors import (
+    read_tensors,
+    refuse_misfit,
+    restore_adapters,
+    without,
+    write_model,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from rlvla.plugins.models.pi0.network import Network
+    from rlvla.plugins.models.pi0.policy import PiPolicy, Reading
+    from rlvla.plugins.models.pi0.scaling import Scales
+
+ADVICE = (
+    "; the names are openpi's, to which those of lerobot and transformers were brought: "
+    "convert the file, or load it with the version that wrote it and save it again"
+)
+
+
+def tensors_of(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint in float32, under openpi's names."""
+    state = read_tensors(path)
+    floats = {name: one.float() if one.is_floating_point() else one for name, one in state.items()}
+    return published(floats)
+
+
+def scales_of(path: Path, name: str | None, *, quantiles: bool) -> Scales:
+    """Return the scales that the checkpoint's statistics say; raise ValueError without any."""
+    scales = openpi_scales(path, name, quantiles=quantiles) or lerobot_scales(path)
+    if scales is None:
+        raise ValueError(
+            f"checkpoint {path} has no statistics of states and actions: neither "
+            "assets/NAME/norm_stats.json (openpi) nor policy_preprocessor.json (lerobot)"
+        )
+    return scales
+
+
+def fill(network: Network, found: Mapping[str, Tensor], path: Path, reading: Reading) -> None:
+    """Load every tensor; raise ValueError that lists what is missing, unexpected or misshapen.
+
+    Heads that the file does not have, or has for another value, stay as they were initialised.
+    """
+    own = dict(network.state_dict())
+    of_same = config_of(path).get("rlvla", {}).get("value_from") == reading.value_from
+    alien = [
+        head
+        for head in OWN
+        if not (_has(found, head) and _has(own, head)) or (head == "value_head" and not of_same)
+    ]
+    found, own = without(found, alien), without(own, alien)
+    refuse_misfit(found, own, path, ADVICE)
+    network.load_state_dict(found, strict=False)
+
+
+def restore(policy: PiPolicy, path: Path) -> None:
+    """Load what `save_checkpoint` wrote, bit for bit; of an adapted network what is trained."""
+    if not restore_adapters(policy.module, path, heads=OWN):
+        fill(policy.module, tensors_of(path), path, policy.reading)
+
+
+def save_checkpoint(policy: PiPolicy, target: Path | str) -> None:
+    """Write the policy as a checkpoint directory, in openpi's layout."""
+    path, reading = Path(target), policy.reading
+    assets = path / "assets" / "rlvla"
+    assets.mkdir(parents=True, exist_ok=True)
+    write_model(policy.module, path, heads=OWN)
+    heads = policy.module.architecture.vision.heads
+    config = replace(reading.interface, vision_heads=heads).plain()
+    config["rlvla"]["value_from"] = reading.value_from
+    (path / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    (assets / "norm_stats.json").write_text(json.dumps(reading.scales.plain(), indent=2) + "\n")
+    reading.tokenizer.save(path)
+
+
+def _has(state: Mapping[str, Tensor], head: str) -> bool:
+    return any(name.startswith(head) for name in state)
