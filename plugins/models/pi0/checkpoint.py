@@ -11,7 +11,7 @@ from rlvla.plugins.models.pi0.heads import OWN
 from rlvla.plugins.models.pi0.interface import config_of
 from rlvla.plugins.models.pi0.layouts import published
 from rlvla.plugins.models.pi0.lerobot import lerobot_scales
-from rlvla.plugins.models.pi0.scaling import openpi_scales
+from rlvla.plugins.models.pi0.scaling import STATISTICS, openpi_scales
 from rlvla.plugins.models.tensors import (
     read_tensors,
     refuse_misfit,
@@ -77,16 +77,15 @@ def restore(policy: PiPolicy, path: Path) -> None:
 
 
 def save_checkpoint(policy: PiPolicy, target: Path | str) -> None:
-    """Write the policy as a checkpoint directory, in openpi's layout."""
+    """Write the policy as a checkpoint directory: openpi's files, but without a folder in it."""
     path, reading = Path(target), policy.reading
-    assets = path / "assets" / "rlvla"
-    assets.mkdir(parents=True, exist_ok=True)
+    path.mkdir(parents=True, exist_ok=True)
     write_model(policy.module, path, heads=OWN)
     heads = policy.module.architecture.vision.heads
     config = replace(reading.interface, vision_heads=heads).plain()
     config["rlvla"]["value_from"] = reading.value_from
     (path / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-    (assets / "norm_stats.json").write_text(json.dumps(reading.scales.plain(), indent=2) + "\n")
+    (path / STATISTICS).write_text(json.dumps(reading.scales.plain(), indent=2) + "\n")
     reading.tokenizer.save(path)
 
 

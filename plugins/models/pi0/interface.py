@@ -65,7 +65,7 @@ def interface_of(options: Pi0, spec: SimulatorSpec) -> Interface:
     if options.checkpoint is None:
         made = _fresh(options, spec)
     else:
-        made = from_config(config_of(directory(options.checkpoint)), adaptive=options.adaptive)
+        made = from_config(_config(options.checkpoint), adaptive=options.adaptive)
     if options.chunk is not None and options.chunk > made.horizon:
         raise ValueError(
             f"chunk must be at most {made.horizon}, the length of the chunks that the "
@@ -92,6 +92,13 @@ def _fresh(options: Pi0, spec: SimulatorSpec) -> Interface:
         cameras=tuple(spec.cameras) if tiny else CAMERAS,
         words=tiny,
     )
+
+
+def _config(checkpoint: str) -> dict[str, Any]:
+    try:
+        return config_of(directory(checkpoint))
+    except FileNotFoundError as error:
+        raise ValueError(str(error)) from error
 
 
 def config_of(path: Path) -> dict[str, Any]:

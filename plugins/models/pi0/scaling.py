@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EPSILON = 1e-6
 """What openpi adds to a deviation or range."""
-OWN = "rlvla"
+STATISTICS = "norm_stats.json"
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,16 @@ class Scales:
 
 
 def openpi_scales(path: Path, name: str | None, *, quantiles: bool) -> Scales | None:
-    """Return the scales in `assets/NAME/norm_stats.json`; None if there are no such files."""
+    """Return the scales in `assets/NAME/norm_stats.json`; None if there are no such files.
+
+    A file beside the weights has the name of the checkpoint.
+    """
+    assets = path / "assets"
     files = {
-        str(file.parent.relative_to(path / "assets")): file
-        for file in sorted((path / "assets").rglob("norm_stats.json"))
+        str(file.parent.relative_to(assets)): file for file in sorted(assets.rglob(STATISTICS))
     }
+    if (path / STATISTICS).is_file():
+        files[path.name] = path / STATISTICS
     if not files:
         return None
     if name is None and len(files) > 1:
