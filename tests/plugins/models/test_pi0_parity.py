@@ -14,10 +14,9 @@ from rlvla.plugins.models.flow.sampler import Sampler
 from rlvla.plugins.models.flow.sampling import FlowSampling
 from rlvla.plugins.models.pi0 import checkpoint, presets
 from rlvla.plugins.models.pi0.interface import CAMERAS, config_of, from_config
-from rlvla.plugins.models.pi0.layouts import published
 from rlvla.plugins.models.pi0.network import Inputs, Network, Prefix
 from rlvla.plugins.models.pi0.sizes import architecture_of
-from rlvla.plugins.models.tensors import read_tensors, refuse_misfit
+from rlvla.plugins.models.tensors import refuse_misfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
