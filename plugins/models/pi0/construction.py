@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rlvla.plugins.models.pi0 import Pi0
     from rlvla.plugins.models.pi0.interface import Interface
     from rlvla.plugins.models.pi0.presets import Architecture
+    from rlvla.plugins.models.pi0.tokenizer import Tokenizer
 
 
 def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
@@ -59,11 +60,8 @@ def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
 
 
 def _tensors(options: Pi0) -> Mapping[str, Tensor] | None:
-    if options.checkpoint is not None:
-        return checkpoint.tensors_of(directory(options.checkpoint))
-    if options.preset == "3b":
-        raise ValueError("preset '3b' needs a checkpoint, which brings weights and tokenizer")
-    return None
+    path = options.checkpoint
+    return None if path is None else checkpoint.tensors_of(directory(path))
 
 
 def _architecture(
@@ -140,22 +138,30 @@ def _seeded(seed: int) -> Generator[None]:
 
 
 def _reading(options: Pi0, spec: SimulatorSpec, interface: Interface) -> Reading:
-    scales = Scales.of_simulator(spec)
-    tokenizer = SmallTokenizer() if interface.words else None
-    if options.checkpoint is not None:
-        path = directory(options.checkpoint)
-        scales = checkpoint.scales_of(path, options.statistics, quantiles=options.adaptive)
-        tokenizer = tokenizer or FileTokenizer(path)
-    if tokenizer is None:
-        raise ValueError("preset '3b' needs a checkpoint, which brings weights and tokenizer")
+    tokenizer = _tokenizer(options, interface)
     return Reading(
         interface=interface,
         cameras=matched(options.cameras, tuple(spec.cameras), interface.cameras),
         tokenizer=tokenizer,
         prompter=Prompter(tokenizer, room=interface.tokens, discrete=options.discrete),
-        scales=scales.fitted(spec),
+        scales=_scales(options, spec).fitted(spec),
         low=spec.action_low,
         high=spec.action_high,
         value_from=options.value_from,
         detach=options.detach,
     )
+
+
+def _tokenizer(options: Pi0, interface: Interface) -> Tokenizer:
+    if interface.words:
+        return SmallTokenizer()
+    if options.checkpoint is None:
+        raise ValueError("preset '3b' needs a checkpoint, which brings weights and tokenizer")
+    return FileTokenizer(directory(options.checkpoint))
+
+
+def _scales(options: Pi0, spec: SimulatorSpec) -> Scales:
+    if options.checkpoint is None:
+        return Scales.of_simulator(spec)
+    path = directory(options.checkpoint)
+    return checkpoint.scales_of(path, options.statistics, quantiles=options.adaptive)

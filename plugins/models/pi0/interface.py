@@ -130,10 +130,12 @@ def from_config(config: Mapping[str, Any], *, adaptive: bool) -> Interface:
 
 
 def _cameras(config: Mapping[str, Any]) -> tuple[str, ...]:
-    named = (name for name in config.get("input_features") or {} if name.startswith(IMAGES))
-    return tuple(name.removeprefix(IMAGES) for name in named) or CAMERAS
+    features: Mapping[str, Any] = config.get("input_features", {})
+    images = (name for name in features if name.startswith(IMAGES))
+    return tuple(name.removeprefix(IMAGES) for name in images) or CAMERAS
 
 
 def _vision_heads(config: Mapping[str, Any]) -> int | None:
-    vision: Mapping[str, Any] = (config.get("vlm_config") or {}).get("vision_config", {})
+    language: Mapping[str, Any] = config.get("vlm_config", {})
+    vision: Mapping[str, Any] = language.get("vision_config", {})
     return vision.get("num_attention_heads")

@@ -82,9 +82,9 @@ class PiPolicy:
         self, observations: Arrays, *, seeds: NDArray[np.uint64], temperature: NDArray[np.float32]
     ) -> dict[str, NDArray[np.generic]]:
         """Decide for each row."""
-        seen = self._see(observations)
+        seen = self.see(observations)
         drawn = self.sampler.draw(
-            self._denoiser(seen), seeds=seeds, temperature=temperature, device=self._device
+            self.denoiser(seen), seeds=seeds, temperature=temperature, device=self._device
         )
         executed = drawn.action[:, : self.sampler.chunk, : self.sampler.dimensions]
         action = self.reading.scales.actions.restore(executed.cpu().numpy())
@@ -96,14 +96,14 @@ class PiPolicy:
 
     def evaluate(self, batch: Arrays) -> Scores:
         """Score recorded decisions under the present weights."""
-        seen = self._see(batch)
-        scored = self.sampler.score(self._denoiser(seen), batch, device=self._device)
+        seen = self.see(batch)
+        scored = self.sampler.score(self.denoiser(seen), batch, device=self._device)
         return Scores(scored.log_prob, scored.entropy, self._value(batch, seen))
 
     def value(self, observations: Arrays) -> Tensor:
         """Estimate the return from each observation, [B, 1]."""
         unseen = self.reading.value_from == "privileged"
-        return self._value(observations, None if unseen else self._see(observations))
+        return self._value(observations, None if unseen else self.see(observations))
 
     def imitate(self, batch: Arrays) -> Tensor:
         """Return the squared error of the velocity, mean over executed actions, [B].
@@ -117,19 +117,12 @@ class PiPolicy:
         first = int(self.module.imitated)
         self.module.imitated += len(actions)
         given = lesson(actions, np.arange(first, first + len(actions), dtype=np.uint64))
-        velocity, _ = self._denoiser(self._see(batch))(given.point, given.time)
+        velocity, _ = self.denoiser(self.see(batch))(given.point, given.time)
         error = (velocity - given.velocity).square().mean(-1)
         return (error * weight).sum(1) / weight.sum(1).clamp(min=1)
 
-    def save(self, directory: str) -> None:
-        """Write a checkpoint that the option `checkpoint` can name."""
-        save_checkpoint(self, directory)
-
-    def load(self, directory: str) -> None:
-        """Restore what `save` wrote, bit for bit."""
-        restore(self, Path(directory))
-
-    def _see(self, observations: Arrays) -> Seen:
+    def see(self, observations: Arrays) -> Seen:
+        """Return what all steps of the flow look at."""
         side = self.module.architecture.image
         shown = [observations[f"image/{name}"] for name in self.reading.cameras.values()]
         state = self.reading.scales.state.normalise(observations["proprio"])
@@ -143,7 +136,8 @@ class PiPolicy:
         prefix = self.module.prefix(inputs, output=self.reading.value_from == "prefix")
         return Seen(prefix, self._padded(state))
 
-    def _denoiser(self, seen: Seen) -> Denoiser:
+    def denoiser(self, seen: Seen) -> Denoiser:
+        """Return what denoises actions; see `sampler.Denoiser`."""
         network = self.module
 
         def denoise(points: Tensor, times: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -155,6 +149,14 @@ class PiPolicy:
             return network.velocity(features), raw
 
         return denoise
+
+    def save(self, directory: str) -> None:
+        """Write a checkpoint that the option `checkpoint` can name."""
+        save_checkpoint(self, directory)
+
+    def load(self, directory: str) -> None:
+        """Restore what `save` wrote, bit for bit."""
+        restore(self, Path(directory))
 
     def _value(self, observations: Arrays, seen: Seen | None) -> Tensor:
         """Return [B, 1], a function of the observation alone.
