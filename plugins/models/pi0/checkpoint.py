@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from rlvla.plugins.models.pi0.heads import OWN
 from rlvla.plugins.models.pi0.interface import config_of
 from rlvla.plugins.models.pi0.layouts import published
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rlvla.plugins.models.pi0.network import Network
-    from rlvla.plugins.models.pi0.policy import PiPolicy, Reading
+    from rlvla.plugins.models.pi0.policy import PiPolicy
     from rlvla.plugins.models.pi0.scaling import Scales
 
 ADVICE = (
@@ -36,10 +38,13 @@ ADVICE = (
 
 
 def tensors_of(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint in float32, under openpi's names."""
-    state = read_tensors(path)
-    floats = {name: one.float() if one.is_floating_point() else one for name, one in state.items()}
-    return published(floats)
+    """Return the tensors of a checkpoint in float32, under openpi's names.
+
+    They are copies: the file's own memory is not aligned alike in each file, which shows in the
+    last bits of what is computed with it.
+    """
+    state = published(read_tensors(path))
+    return {name: _float(one) if one.is_floating_point() else one for name, one in state.items()}
 
 
 def scales_of(path: Path, name: str | None, *, quantiles: bool) -> Scales:
@@ -53,13 +58,13 @@ def scales_of(path: Path, name: str | None, *, quantiles: bool) -> Scales:
     return scales
 
 
-def fill(network: Network, found: Mapping[str, Tensor], path: Path, reading: Reading) -> None:
-    """Load every tensor; raise ValueError that lists what is missing, unexpected or misshapen.
+def fill(network: Network, found: Mapping[str, Tensor], path: Path, value_from: str) -> None:
+    """Make the tensors the network's own; raise ValueError that lists all that do not fit.
 
     Heads that the file does not have, or has for another value, stay as they were initialised.
     """
     own = dict(network.state_dict())
-    of_same = config_of(path).get("rlvla", {}).get("value_from") == reading.value_from
+    of_same = config_of(path).get("rlvla", {}).get("value_from") == value_from
     alien = [
         head
         for head in OWN
@@ -67,13 +72,15 @@ def fill(network: Network, found: Mapping[str, Tensor], path: Path, reading: Rea
     ]
     found, own = without(found, alien), without(own, alien)
     refuse_misfit(found, own, path, ADVICE)
-    network.load_state_dict(found, strict=False)
+    network.load_state_dict(found, strict=False, assign=True)
 
 
 def restore(policy: PiPolicy, path: Path) -> None:
     """Load what `save_checkpoint` wrote, bit for bit; of an adapted network what is trained."""
     if not restore_adapters(policy.module, path, heads=OWN):
-        fill(policy.module, tensors_of(path), path, policy.reading)
+        found = tensors_of(path)
+        refuse_misfit(found, dict(policy.module.state_dict()), path, ADVICE)
+        policy.module.load_state_dict(found)
 
 
 def save_checkpoint(policy: PiPolicy, target: Path | str) -> None:
@@ -87,6 +94,10 @@ def save_checkpoint(policy: PiPolicy, target: Path | str) -> None:
     (path / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     (path / STATISTICS).write_text(json.dumps(reading.scales.plain(), indent=2) + "\n")
     reading.tokenizer.save(path)
+
+
+def _float(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.float32, copy=True)
 
 
 def _has(state: Mapping[str, Tensor], head: str) -> bool:

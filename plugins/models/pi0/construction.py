@@ -41,11 +41,12 @@ def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
     tensors = _tensors(options)
     architecture = _architecture(options, spec, interface, tensors)
     with _seeded(seed):
-        network = _network(options, spec, architecture)
+        network = _network(options, spec, architecture, empty=tensors is not None)
         if tensors is None:
             initialise(network)
         else:
-            checkpoint.fill(network, tensors, directory(str(options.checkpoint)), reading)
+            path = directory(str(options.checkpoint))
+            checkpoint.fill(network, tensors, path, reading.value_from)
         _freeze(network, output=options.value_from == "prefix" and not options.detach)
         if options.lora is not None:
             _adapt(network, options.lora)
@@ -84,12 +85,17 @@ def _architecture(
     return found
 
 
-def _network(options: Pi0, spec: SimulatorSpec, architecture: Architecture) -> Network:
-    width = architecture.expert.width
-    noise_head = None
+def _network(
+    options: Pi0, spec: SimulatorSpec, architecture: Architecture, *, empty: bool
+) -> Network:
+    """Return the network; if `empty`, only its heads have memory yet."""
+    value_head, noise_head = _value_head(options, spec, architecture), None
     if options.sampling.learned:
-        noise_head = heads.noise_head(width, architecture.action_dim)
-    return Network(architecture, _value_head(options, spec, architecture), noise_head)
+        noise_head = heads.noise_head(architecture.expert.width, architecture.action_dim)
+    with torch.device("meta" if empty else "cpu"):
+        network = Network(architecture, value_head, noise_head)
+    network.imitated = torch.zeros_like(network.imitated, device="cpu")
+    return network
 
 
 def _value_head(options: Pi0, spec: SimulatorSpec, architecture: Architecture) -> nn.Module:
