@@ -130,8 +130,9 @@ def from_config(config: Mapping[str, Any], *, adaptive: bool) -> Interface:
 
 
 def _cameras(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return lerobot's visual features without what all their names begin with, else openpi's."""
     features: Mapping[str, Any] = config.get("input_features", {})
-    images = (name for name in features if name.startswith(IMAGES))
+    images = (name for name, one in features.items() if one["type"] == "VISUAL")
     return tuple(name.removeprefix(IMAGES) for name in images) or CAMERAS
 
 

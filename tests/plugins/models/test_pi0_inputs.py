@@ -264,8 +264,8 @@ def test_statistics_of_another_robot_are_refused_but_not_padding(spec: Simulator
 def test_interfaces_are_read_in_the_words_of_each_library() -> None:
     openpi = from_config({"action_dim": 32, "action_horizon": 10}, adaptive=True)
     assert openpi == Interface(horizon=10, action_dim=32, tokens=200, cameras=CAMERAS)
-    names = ("images.top", "state", "images.hand")
-    features: dict[str, object] = {f"observation.{name}": {} for name in names}
+    kinds = {"images.top": "VISUAL", "state": "STATE", "images.hand": "VISUAL"}
+    features = {f"observation.{name}": {"type": kind} for name, kind in kinds.items()}
     lerobot = from_config(
         {
             "chunk_size": 50,
