@@ -12,6 +12,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+COSINES = 16
+"""What smooth weights are mixed from."""
+
 
 def spread(part: nn.Module) -> None:
     """Give linear layers outputs as large as their inputs."""
@@ -39,6 +42,14 @@ def slopes(filters: int, size: int) -> Tensor:
     )
     mixture = torch.randn(filters, 3, len(basis))
     return 3 / 64 * torch.einsum("fcb,bij->fcij", mixture, basis)
+
+
+def smooth(count: int, width: int) -> Tensor:
+    """Return weights [count, width] of deviation 1 that change slowly from row to row."""
+    place = (torch.arange(count) + 0.5) / count
+    order = torch.arange(COSINES)
+    cosines = torch.cos(math.pi * order * place[:, None]) / (1 + order)
+    return cosines / cosines.square().sum(1).mean().sqrt() @ torch.randn(COSINES, width)
 
 
 def _line(count: int, width: int) -> Tensor:

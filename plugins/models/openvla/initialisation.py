@@ -6,20 +6,18 @@ that what moves one moves the next.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from rlvla.plugins.models.openvla.presets import BINS
-from rlvla.plugins.models.priors import slopes, spread, waves
+from rlvla.plugins.models.priors import slopes, smooth, spread, waves
 
 if TYPE_CHECKING:
-    from rlvla.plugins.models.openvla.network import Network
+    from torch import Tensor
 
-WAVES = 16
-"""Cosines that the weights of the action bins are mixed from."""
+    from rlvla.plugins.models.openvla.network import Network
 
 
 @torch.no_grad()
@@ -38,7 +36,7 @@ def initialise(network: Network) -> None:
     embedding = language.model.embed_tokens.weight
     nn.init.normal_(embedding, std=0.2)
     for rows in (language.lm_head.weight, embedding):
-        rows[network.architecture.bins] = _smooth_bins(rows.shape[1]) * rows.std()
+        rows[network.architecture.bins] = smooth(BINS, rows.shape[1]) * rows.std()
     for tower in (backbone.featurizer, backbone.fused_featurizer):
         filters = tower.patch_embed.proj
         filters.weight.copy_(slopes(filters.out_channels, network.architecture.patch))
@@ -46,11 +44,3 @@ def initialise(network: Network) -> None:
         tower.pos_embed[0] = waves(*network.architecture.grid, tower.pos_embed.shape[-1])
     nn.init.normal_(backbone.featurizer.cls_token, std=0.02)
     nn.init.normal_(backbone.featurizer.reg_token, std=0.02)
-
-
-def _smooth_bins(width: int) -> Tensor:
-    """Return weights [256, width] of deviation 1 that change slowly from bin to bin."""
-    place = (torch.arange(BINS) + 0.5) / BINS
-    order = torch.arange(WAVES)
-    waves = torch.cos(math.pi * order * place[:, None]) / (1 + order)
-    return waves / waves.square().sum(1).mean().sqrt() @ torch.randn(WAVES, width)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from rlvla.plugins.models.pi0.gemma import AdaptiveNorm
-from rlvla.plugins.models.priors import slopes, spread, waves
+from rlvla.plugins.models.pi0.tokenizer import NUMBERS, numbers
+from rlvla.plugins.models.priors import slopes, smooth, spread, waves
 
 if TYPE_CHECKING:
     from rlvla.plugins.models.pi0.network import Network
@@ -20,7 +21,8 @@ def initialise(network: Network) -> None:
     """Set all weights but the heads', from torch's generator.
 
     Gates begin at 1 and not at 0, where an adaptive norm's own weights put them: an expert that is
-    closed at first sees no image before it has learned to.
+    closed at first sees no image before it has learned to. Neighbouring bins of a state, which
+    pi0.5 reads, have similar embeddings.
     """
     paligemma = network.paligemma_with_expert.paligemma
     spread(network.paligemma_with_expert)
@@ -28,7 +30,10 @@ def initialise(network: Network) -> None:
         if name.startswith(("action_", "state_", "time_")):
             spread(module)
     network.action_out_proj.weight.mul_(0.2)
-    nn.init.normal_(paligemma.lm_head.weight, std=1 / math.sqrt(paligemma.lm_head.embedding_dim))
+    words, width = paligemma.lm_head.weight, paligemma.lm_head.embedding_dim
+    nn.init.normal_(words, std=1 / math.sqrt(width))
+    if network.architecture.adaptive:
+        words[numbers()] = smooth(len(NUMBERS), width) / math.sqrt(width)
     embeddings = paligemma.model.vision_tower.vision_model.embeddings
     filters, places = embeddings.patch_embedding, embeddings.position_embedding.weight
     side = network.architecture.image // network.architecture.patch

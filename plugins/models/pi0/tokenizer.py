@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tokenizers import Tokenizer as TokenizerFile
 
-from rlvla.plugins.models.words import WordTokenizer
+from rlvla.plugins.models.words import FIRST_WORD, WORDS, WordTokenizer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +41,12 @@ class SmallTokenizer(WordTokenizer):
 
     def save(self, directory: Path) -> None:
         """Write nothing: `config.json` says that prompts are words."""
+
+
+def numbers() -> slice:
+    """Return the ids of the bins of a state, among those of small models."""
+    first = FIRST_WORD + len(PIECES) + len(WORDS)
+    return slice(first, first + len(NUMBERS))
 
 
 class FileTokenizer:

@@ -23,7 +23,7 @@ from rlvla.plugins.models.pi0.interface import CAMERAS, Interface, from_config
 from rlvla.plugins.models.pi0.lerobot import lerobot_scales
 from rlvla.plugins.models.pi0.prompt import Prompter
 from rlvla.plugins.models.pi0.scaling import Scale, Scales, openpi_scales
-from rlvla.plugins.models.pi0.tokenizer import FileTokenizer, SmallTokenizer
+from rlvla.plugins.models.pi0.tokenizer import FileTokenizer, SmallTokenizer, numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +81,7 @@ def test_known_prompts_are_short_and_every_bin_is_one_token() -> None:
     ids = tokenizer.encode(f"Task: reach the red cube, State: {bins};\nAction: ")
     assert len(ids) == 1 + 4 + 1 + 256 + 1
     assert len(set(ids)) == len(ids)
+    assert ids[6:-1] == [*range(704)][numbers()]
 
 
 @given(st.text(max_size=40))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import numpy as np
 import pytest
@@ -103,7 +103,8 @@ def test_exactly_what_runs_is_trained(
     batch = rows | act(policy, rows)
     scores = policy.evaluate(batch)
     total = scores.log_prob.sum() + scores.value.sum() + policy.imitate(batch).sum()
-    gradients = torch.autograd.grad(total, [*trained.values()], allow_unused=True)
+    found = torch.autograd.grad(total, [*trained.values()], allow_unused=True)
+    gradients = cast("tuple[torch.Tensor | None, ...]", found)
     unused = {n for n, g in zip(trained, gradients, strict=True) if g is None}
     assert unused == set()
     last = "paligemma_with_expert.paligemma.model.language_model.layers.1.mlp.up_proj.weight"
