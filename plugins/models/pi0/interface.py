@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlvla.plugins.models.directory import directory
@@ -11,7 +12,6 @@ from rlvla.plugins.models.pi0.cameras import matched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.pi0 import Pi0
@@ -98,7 +98,16 @@ def _config(checkpoint: str) -> dict[str, Any]:
     try:
         return config_of(directory(checkpoint))
     except FileNotFoundError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(f"{error}{_advice(Path(checkpoint))}") from error
+
+
+def _advice(path: Path) -> str:
+    if not (path / "params").is_dir():
+        return ""
+    return (
+        ": it holds arrays of JAX (params); openpi's examples/convert_jax_model_to_pytorch.py "
+        "makes of them what is read here"
+    )
 
 
 def config_of(path: Path) -> dict[str, Any]:

@@ -30,14 +30,17 @@ def lerobot_scales(path: Path) -> Scales | None:
     for step in json.loads(file.read_text())["steps"]:
         if step.get("registry_name") == NORMALIZER and "state_file" in step:
             return _scales(step["config"], _FILES.load_file(path / step["state_file"]))
-    raise ValueError(f"checkpoint's {PIPELINE} has no step {NORMALIZER!r} with a state_file")
+    raise ValueError(
+        f"checkpoint's {PIPELINE} has no step {NORMALIZER!r} with a state_file, as that of a "
+        "base model for many robots has none; add the norm_stats.json of yours, as openpi makes it"
+    )
 
 
 def _scales(config: Mapping[str, Any], statistics: Mapping[str, Array]) -> Scales:
     epsilon = config.get("eps", 1e-8)
     features = {"STATE": "observation.state", "ACTION": "action"}
     state, actions = (
-        _scale(config["norm_map"][kind], feature, statistics, epsilon)
+        _scale(config["norm_map"].get(kind, "IDENTITY"), feature, statistics, epsilon)
         for kind, feature in features.items()
     )
     return Scales(state, actions)

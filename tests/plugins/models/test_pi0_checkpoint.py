@@ -201,6 +201,9 @@ def test_what_is_no_checkpoint_is_said_before_anything_is_built(
     options = Pi0(checkpoint=str(openpi))
     with pytest.raises(ValueError, match=r"checkpoint '.*' has no file config\.json"):
         replace(options, checkpoint=str(tmp_path / "none")).decision_fields(ROBOT)
+    (tmp_path / "jax" / "params").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"no file config\.json .* holds arrays of JAX"):
+        replace(options, checkpoint=str(tmp_path / "jax")).decision_fields(ROBOT)
     with pytest.raises(ValueError, match="chunk must be at most 10"):
         replace(options, chunk=11).decision_fields(ROBOT)
     wide = replace(ROBOT, action_low=(-1.0,) * 33, action_high=(1.0,) * 33)
