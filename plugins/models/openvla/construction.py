@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from rlvla.plugins.models.directory import directory
 from rlvla.plugins.models.openvla import checkpoint, critic, presets
@@ -16,9 +13,9 @@ from rlvla.plugins.models.openvla.policy import OpenVLAPolicy, Reading
 from rlvla.plugins.models.openvla.prompt import Prompter
 from rlvla.plugins.models.openvla.tokenizer import FileTokenizer, words
 from rlvla.plugins.models.privileged import privileged
+from rlvla.plugins.models.seeded import seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
     from torch import nn
@@ -36,7 +33,7 @@ def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
     config = {} if path is None else checkpoint.config_of(path)
     architecture = presets.from_config(config) if config else _preset(options, spec)
     reading = _reading(options, spec, config, _tokenizer(architecture, path))
-    with _seeded(seed):
+    with seeded(seed):
         network = Network(architecture, _critic(options, spec, architecture))
         if path is None:
             initialise(network)
@@ -52,17 +49,6 @@ def _adapt(network: Network, options: LoRA) -> None:
     from rlvla.plugins.models.adapters import add_adapters
 
     add_adapters(network, options, heads=["value_head"], output="language_model.lm_head")
-
-
-@contextmanager
-def _seeded(seed: int) -> Generator[None]:
-    """Seed torch's generator of the CPU and give it its state back."""
-    state = torch.get_rng_state()
-    torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
 
 
 def _preset(options: OpenVLA, spec: SimulatorSpec) -> Architecture:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,9 +19,10 @@ from rlvla.plugins.models.pi0.scaling import Scales
 from rlvla.plugins.models.pi0.sizes import architecture_of
 from rlvla.plugins.models.pi0.tokenizer import FileTokenizer, SmallTokenizer
 from rlvla.plugins.models.privileged import privileged
+from rlvla.plugins.models.seeded import seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
     from torch import Tensor, nn
 
@@ -40,7 +40,7 @@ def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
     reading = _reading(options, spec, interface)
     tensors = _tensors(options)
     architecture = _architecture(options, spec, interface, tensors)
-    with _seeded(seed):
+    with seeded(seed):
         network = _network(options, spec, architecture, empty=tensors is not None)
         if tensors is None:
             initialise(network)
@@ -130,17 +130,6 @@ def _adapt(network: Network, options: LoRA) -> None:
 
     own = [name for name in ("value_head", "noise_head") if name in dict(network.named_children())]
     add_adapters(network, options, heads=own)
-
-
-@contextmanager
-def _seeded(seed: int) -> Generator[None]:
-    """Seed torch's generator of the CPU and give it its state back."""
-    state = torch.get_rng_state()
-    torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
 
 
 def _reading(options: Pi0, spec: SimulatorSpec, interface: Interface) -> Reading:

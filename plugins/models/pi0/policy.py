@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rlvla.plugins.models.flow.matching import lesson
+from rlvla.plugins.models.flow.policy import Scores
 from rlvla.plugins.models.pi0.checkpoint import restore, save_checkpoint
 from rlvla.plugins.models.pi0.images import fitted
 from rlvla.plugins.models.pi0.network import Inputs
@@ -28,18 +29,6 @@ if TYPE_CHECKING:
     from rlvla.plugins.models.pi0.prompt import Prompter
     from rlvla.plugins.models.pi0.scaling import Scales
     from rlvla.plugins.models.pi0.tokenizer import Tokenizer
-
-
-@dataclass
-class Scores:
-    """A view of recorded decisions, differentiable."""
-
-    log_prob: Tensor
-    """[B, C, D], of the drawn steps, in normalised units."""
-    entropy: Tensor
-    """[B, C, D]."""
-    value: Tensor
-    """[B, 1]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +84,7 @@ class PiPolicy:
         }
 
     def evaluate(self, batch: Arrays) -> Scores:
-        """Score recorded decisions under the present weights."""
+        """Score recorded decisions under the present weights, in normalised units."""
         seen = self.see(batch)
         scored = self.sampler.score(self.denoiser(seen), batch, device=self._device)
         return Scores(scored.log_prob, scored.entropy, self._value(batch, seen))
