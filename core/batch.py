@@ -27,6 +27,10 @@ class Batch:
         self._parts.append(rows)
         self._size += len(next(iter(rows.values())))
 
+    def extend(self, fields: Arrays) -> None:
+        """Give all rows these fields, too."""
+        self._parts = [self.rows() | dict(fields)]
+
     def rows(self) -> dict[str, Array]:
         """Return all rows, stacked."""
         if len(self._parts) > 1:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rlvla.core.types import (
         Arrays,
         Field,
+        Moment,
         Observation,
         Queue,
         SimulatorSpec,
@@ -215,14 +216,26 @@ class Algorithm(Protocol):
         """
         ...
 
+    @property
+    def whole(self) -> bool:
+        """Whether `complete` must see the whole batch; then nothing is trained on before."""
+        ...
+
+    def complete(self, rows: Arrays) -> Arrays:
+        """Return what the loss needs of several segments at once, one entry a row.
+
+        `rows` holds whole segments with their targets, `version` and `segment`: those that have
+        just arrived or, if `whole`, the batch.
+        """
+        ...
+
     def loss(
-        self, policy: Policy, batch: Arrays, statistics: Mapping[str, tuple[float, float]]
+        self, policy: Policy, batch: Arrays, moment: Moment
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the loss of each decision [B] and metrics of each decision [B].
 
-        `batch` holds rows and their targets. `statistics` holds mean and standard deviation of
-        each target named in `normalised`, over the batches before this one (of this one, if it
-        is the first), and under `updates` the number of batches before this one.
+        `batch` holds rows with their targets, what `complete` returned, and `version` int64 [B],
+        of the weights that made each decision.
         """
         ...
 

@@ -19,6 +19,7 @@ from rlvla.core.generator import trained_parameters
 from rlvla.core.runtime.turn import NO_TURN
 from rlvla.core.slots import PARTS
 from rlvla.core.statistics import Statistics
+from rlvla.core.types import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +52,8 @@ class Trainer:
         seed: int,
     ) -> None:
         self.updates = 0
+        self._version = 0
+        self._segments = 0
         self.turn = NO_TURN
         """What the backward passes happen in: a turn at a GPU that others use, too."""
         self._policy = policy
@@ -73,7 +76,11 @@ class Trainer:
 
     def accumulate(self, segments: Sequence[Segment]) -> None:
         """Add segments to the batch; see `TrainerWorker.accumulate`."""
-        self._batch.add(self._read(segments))
+        rows = self._read(segments)
+        if self._algorithm.whole:
+            self._batch.add(rows)
+            return
+        self._batch.add({**rows, **self._algorithm.complete(rows)})
         if all(one.known for one in self._statistics.values()):
             whole = len(self._batch) // self._algorithm.micro_batch_size
             self._backward_until(whole * self._algorithm.micro_batch_size)
@@ -86,6 +93,8 @@ class Trainer:
         """Finish the batch; see `TrainerWorker.step`."""
         if self._algorithm.demonstrations:
             self._batch = self._sample()
+        if self._algorithm.whole:
+            self._batch.extend(self._algorithm.complete(self._batch.rows()))
         for one in self._statistics.values():
             if not one.known:
                 one.finish()
@@ -105,6 +114,7 @@ class Trainer:
         Tensor by tensor, until the next optimizer step at the latest: it waits for the copy.
         """
         tensors = {name: one.detach().numpy() for name, one in self._parameters.items()}
+        self._version = version
         self._published = self._publisher.submit(self._weights.publish, version, tensors)
         return self._published
 
@@ -140,6 +150,8 @@ class Trainer:
         slots = [slot for segment in segments for slot in segment.slots]
         rows = self._slots.read(slots, *PARTS)
         bootstrap = self._bootstrap([slot for segment in segments for slot in segment.bootstrap])
+        rows["version"] = np.array([made for one in segments for made in one.versions], np.int64)
+        rows["segment"] = self._numbered([len(one) for one in segments])
         targets: list[Arrays] = []
         first = 0
         for segment in segments:
@@ -152,6 +164,11 @@ class Trainer:
         for name, one in self._statistics.items():
             one.add(rows[name])
         return rows
+
+    def _numbered(self, lengths: Sequence[int]) -> Array:
+        """Return for each decision of these segments the number of its segment, int64 [N]."""
+        first, self._segments = self._segments, self._segments + len(lengths)
+        return np.repeat(np.arange(first, self._segments), lengths)
 
     def _bootstrap(self, slots: Sequence[int]) -> Array:
         """Return the value of the observation in each slot, float32 [N, V]; 0 where slot < 0."""
@@ -184,16 +201,16 @@ class Trainer:
             self._backward(batch)
 
     def _backward(self, batch: Arrays) -> None:
-        statistics = {name: one.moments() for name, one in self._statistics.items()}
-        statistics["updates"] = (float(self.updates), 0.0)
+        moments = {name: one.moments() for name, one in self._statistics.items()}
+        moment = Moment(self._version, self.updates, moments)
         with self.turn:
-            loss, metrics = self._algorithm.loss(self._policy, batch, statistics)
-            total = loss.sum()
-            if not math.isfinite(total.item()):  # a clipped ratio of NaN has a gradient of zero
+            loss, metrics = self._algorithm.loss(self._policy, batch, moment)
+            losses = loss.detach()
+            if not math.isfinite(losses.sum().item()):  # a clipped ratio of NaN has no gradient
                 raise TrainingError(f"the loss of update {self.updates} is not finite")
-            torch.autograd.backward(total / self._minibatch)
-        for name, values in {"loss": loss, **metrics}.items():
-            self._metrics[name].append(values.detach())
+            torch.autograd.backward(loss, torch.full_like(losses, 1 / self._minibatch))
+        for name, values in {"loss": losses, **metrics}.items():
+            self._metrics[name].append(values)
         self._backwarded += len(loss)
         if self._backwarded % self._minibatch == 0:
             self._descend()

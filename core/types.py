@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -187,6 +188,19 @@ class Segment:
         return len(self.slots)
 
 
+@dataclass(frozen=True)
+class Moment:
+    """What a loss may know of the training around it."""
+
+    version: int
+    """Of the weights when the batch began; minus a decision's own, that is its staleness."""
+    updates: int
+    """Batches before this one."""
+    moments: Mapping[str, tuple[float, float]]
+    """Mean and standard deviation of each target that the algorithm wants normalised, over the
+    batches before this one (of this one, if it is the first)."""
+
+
 def observation_fields(spec: SimulatorSpec) -> dict[str, Field]:
     """Return the fields of a row that the simulator writes before an action."""
     images = {f"image/{name}": Field((*size, 3), "uint8") for name, size in spec.cameras.items()}
@@ -207,6 +221,7 @@ def result_fields(chunk: int) -> dict[str, Field]:
     }
 
 
+@lru_cache(maxsize=1024)
 def encode_instruction(text: str) -> NDArray[np.uint8]:
     """Return `text` as uint8 [INSTRUCTION_BYTES]; raise ValueError if it does not fit."""
     data = text.encode()

@@ -8,6 +8,7 @@ import numpy as np
 
 from rlvla.core.testing.conformance import check_description, expect
 from rlvla.core.testing.rows import decide, observations, results
+from rlvla.core.types import Moment
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +29,9 @@ def check_algorithm(algorithm: Algorithm, model: Model, spec: SimulatorSpec) -> 
     seen = observations(spec, rows=ROWS)
     decided = decide(policy, seen)
     rows = {**seen, **decided, **results(decided)}
-    _check_loss(algorithm, policy, {**rows, **_targets(algorithm, rows)})
+    rows |= {"version": np.zeros(ROWS, np.int64), "segment": np.zeros(ROWS, np.int64)}
+    rows |= _targets(algorithm, rows)
+    _check_loss(algorithm, policy, {**rows, **algorithm.complete(rows)})
 
 
 def _check_numbers(algorithm: Algorithm) -> None:
@@ -96,8 +99,8 @@ def _check_loss(algorithm: Algorithm, policy: Policy, batch: Arrays) -> None:
 
 def _loss(algorithm: Algorithm, policy: Policy, batch: Arrays) -> Tensor:
     """Return the losses [B], after a look at their shape and that of the metrics."""
-    statistics = dict.fromkeys(algorithm.normalised, (0.0, 1.0)) | {"updates": (1e6, 0.0)}
-    loss, metrics = algorithm.loss(policy, batch, statistics)
+    moment = Moment(0, 1_000_000, dict.fromkeys(algorithm.normalised, (0.0, 1.0)))
+    loss, metrics = algorithm.loss(policy, batch, moment)
     rows = len(batch["action"])
     for name, one in {"the loss": loss, **metrics}.items():
         expect(

@@ -16,7 +16,6 @@ Where this differs from the paper, or from what is commonly run:
 * Actions that the end of an episode kept from being executed have no part in anything.
 * Advantages are normalised by running statistics, so that a loss needs no later decision.
 * The ratio is to the recorded behaviour policy, however stale; there is no third policy.
-* Log-ratios are held within +-20, where both exponential and gradient are still finite.
 * Decisions weigh the same, so a token of a chunk that was cut short weighs more.
 """
 
@@ -27,9 +26,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from rlvla.plugins.algorithms.critic import CriticLoss
 from rlvla.plugins.algorithms.gae import gae
-from rlvla.plugins.algorithms.mask import blank, executed, mean
+from rlvla.plugins.algorithms.mask import mean
 from rlvla.plugins.algorithms.ranges import require, require_whole_batches
+from rlvla.plugins.algorithms.surrogate import Surrogate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from rlvla.core.interfaces import Policy
-    from rlvla.core.types import Arrays, Field, SimulatorSpec
+    from rlvla.core.types import Arrays, Field, Moment, SimulatorSpec
 
 
 @dataclass(kw_only=True)
@@ -97,6 +98,13 @@ class PPO:
         require(self, "lr value_lr weight_decay value_coef entropy_coef critic_warmup", low=0)
         require(self, "clip_high value_clip max_grad_norm", low=0)
         require(self, "huber_delta", low=1e-6)
+        self._surrogate = Surrogate(
+            level=self.ratio_level,
+            clip_low=self.clip_low,
+            clip_high=self.clip_high,
+            dual_clip=self.dual_clip,
+        )
+        self._critic = CriticLoss(clip=self.value_clip, huber_delta=self.huber_delta)
 
     @property
     def demonstrations(self) -> int:
@@ -147,68 +155,37 @@ class PPO:
         targets = {"advantage": advantage, "return": advantage + value}
         return {name: target.astype(np.float32) for name, target in targets.items()}
 
+    @property
+    def whole(self) -> bool:
+        """False: a decision's loss needs its own segment alone."""
+        return False
+
+    def complete(self, rows: Arrays) -> Arrays:
+        """Return nothing more."""
+        del rows
+        return {}
+
     def loss(
-        self, policy: Policy, batch: Arrays, statistics: Mapping[str, tuple[float, float]]
+        self, policy: Policy, batch: Arrays, moment: Moment
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Return the loss of each decision [B] and metrics; `statistics["updates"]` counts."""
+        """Return the loss of each decision [B] and metrics of each decision [B]."""
         import torch
 
         scores = policy.evaluate(batch)
         names = ("valid", "log_prob", "value", "advantage", "return")
         given = {name: torch.from_numpy(batch[name]).to(scores.log_prob.device) for name in names}
         valid = None if batch["valid"].all() else given["valid"]
-        advantage, log_ratio = given["advantage"], scores.log_prob - given["log_prob"]
+        advantage = given["advantage"]
         if self.normalise_advantage:
-            centre, deviation = statistics["advantage"]
+            centre, deviation = moment.moments["advantage"]
             advantage = (advantage - centre) / (deviation + 1e-5)
-        metrics = self._surrogate(log_ratio, advantage, valid)
-        value_loss = self._value_loss(scores.value, given["value"], given["return"], valid)
+        metrics = self._surrogate.terms(scores.log_prob - given["log_prob"], advantage, valid)
+        value_loss = self._critic.of(scores.value, given["value"], given["return"], valid)
         entropy = mean(scores.entropy, valid)
         total = self.value_coef * value_loss
-        if statistics["updates"][0] >= self.critic_warmup:
+        if moment.updates >= self.critic_warmup:
             total = total + metrics["policy_loss"]
             if self.entropy_coef:
                 total = total - self.entropy_coef * entropy
         metrics |= {"value_loss": value_loss, "entropy": entropy}
         return total, {name: metric.detach() for name, metric in metrics.items()}
-
-    def _surrogate(
-        self, log_ratio: Tensor, advantage: Tensor, valid: Tensor | None
-    ) -> dict[str, Tensor]:
-        advantage = blank(advantage, executed(valid, entries=advantage.shape[1]))[:, :, None]
-        log_ratio = blank(log_ratio, valid)
-        if self.ratio_level != "token":
-            log_ratio = log_ratio.sum(2, keepdim=True)
-        if self.ratio_level == "chunk":
-            log_ratio = log_ratio.sum(1, keepdim=True)
-        mask = executed(valid, entries=log_ratio.shape[1])
-        log_ratio = log_ratio.clamp(-20, 20)
-        ratio = log_ratio.exp()
-        clipped = ratio.clamp(1 - self.clip_low, 1 + self.clip_high)
-        loss = (-advantage * ratio).maximum(-advantage * clipped)
-        if self.dual_clip is not None:
-            loss = loss.minimum(self.dual_clip * advantage.abs())
-        ratio, log_ratio = ratio.detach(), log_ratio.detach()
-        entries = {
-            "policy_loss": loss,
-            "ratio": ratio,
-            "approx_kl": ratio - 1 - log_ratio,
-            "clip_fraction": (clipped.detach() != ratio).to(ratio.dtype),
-        }
-        return {name: mean(entry, mask) for name, entry in entries.items()}
-
-    def _value_loss(
-        self, value: Tensor, recorded: Tensor, target: Tensor, valid: Tensor | None
-    ) -> Tensor:
-        mask = executed(valid, entries=value.shape[1])
-        value, recorded, target = (blank(entry, mask) for entry in (value, recorded, target))
-        loss = self._huber(value, target)
-        if self.value_clip is not None:
-            move = (value - recorded).clamp(-self.value_clip, self.value_clip)
-            loss = loss.maximum(self._huber(recorded + move, target))
-        return mean(loss, mask)
-
-    def _huber(self, value: Tensor, target: Tensor) -> Tensor:
-        from torch.nn import functional
-
-        return functional.huber_loss(value, target, reduction="none", delta=self.huber_delta)

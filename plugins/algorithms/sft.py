@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from rlvla.core.interfaces import Policy
-    from rlvla.core.types import Arrays, Field, SimulatorSpec
+    from rlvla.core.types import Arrays, Field, Moment, SimulatorSpec
 
 
 @dataclass(kw_only=True)
@@ -97,11 +97,21 @@ class SFT:
         returned = gae(segment, unvalued, bootstrap, gamma=self.gamma, gae_lambda=1.0)
         return {"return": returned.astype(np.float32)}
 
+    @property
+    def whole(self) -> bool:
+        """False: a decision's loss needs its own segment alone."""
+        return False
+
+    def complete(self, rows: Arrays) -> Arrays:
+        """Return nothing more."""
+        del rows
+        return {}
+
     def loss(
-        self, policy: Policy, batch: Arrays, statistics: Mapping[str, tuple[float, float]]
+        self, policy: Policy, batch: Arrays, moment: Moment
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the loss of each decision [B] and metrics of each decision [B]."""
-        del statistics
+        del moment
         imitation = policy.imitate(batch)
         valid = imitation.new_tensor(batch["valid"]).bool()
         total = imitation = blank(imitation, valid.any(1))

@@ -10,6 +10,7 @@ from toys.state import saved_state
 
 from rlvla.core.errors import TrainingError
 from rlvla.core.slots import PARTS
+from rlvla.core.types import Moment
 from rlvla.plugins.algorithms.ppo import PPO
 from rlvla.plugins.algorithms.sft import SFT
 
@@ -102,7 +103,7 @@ def test_the_first_batch_is_normalised_by_itself_and_remembered(tmp_path: Path) 
     batch = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
     advantage = batch["advantage"].astype(np.float64)
     moments = (float(advantage.mean()), float(advantage.std()))
-    loss, _ = algorithm.loss(policy, batch, {"advantage": moments, "updates": (0.0, 0.0)})
+    loss, _ = algorithm.loss(policy, batch, Moment(0, 0, {"advantage": moments}))
     metrics = train(bench.trainer, [[segment] for segment in segments])
     assert metrics["loss"] == pytest.approx(loss.mean().item(), abs=1e-6)
     saved(bench.trainer, tmp_path / "state")

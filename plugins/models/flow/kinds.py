@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from rlvla.core.types import Arrays
     from rlvla.plugins.models.flow.sampling import FlowSampling
 
     Doubles: TypeAlias = NDArray[np.float64]
@@ -42,6 +43,12 @@ def recorded(sampling: FlowSampling, temperature: Singles) -> Singles:
     """
     heat = np.where(temperature > 0, temperature, 1).astype(np.float64)[:, None]
     return DEVIATIONS[sampling.kind](sampling, heat).astype(np.float32)
+
+
+def drawn(sampling: FlowSampling, record: Arrays) -> NDArray[np.int64]:
+    """Return which steps of each recorded decision were drawn, [B, S]."""
+    first = record.get("step", np.zeros(len(record["noise"]), np.int64))
+    return first[:, None] + np.arange(sampling.drawn)
 
 
 def weights(sampling: FlowSampling, time: Doubles, deviation: Singles) -> Weights:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rlvla.plugins.models.flow import kinds
+from rlvla.plugins.models.flow.density import Likelihood, Steps, likelihood, log_deviation
 from rlvla.plugins.models.noise import normal, uniform
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ N is the number of rows B, or a multiple of it: then the points of a row follow 
 a row sees is to be repeated by `repeat_interleave`.
 """
 
-LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
-
 
 @dataclass(frozen=True)
 class Decisions:
@@ -41,28 +39,6 @@ class Decisions:
     """[B, C, D]."""
     record: dict[str, NDArray[np.generic]]
     """The fields that `FlowSampling.fields` names."""
-
-
-@dataclass(frozen=True)
-class Likelihood:
-    """How likely recorded decisions are, differentiable."""
-
-    log_prob: Tensor
-    """[B, C, D]."""
-    entropy: Tensor
-    """The expectation of -`log_prob`, [B, C, D]; it has a gradient only where noise is learned."""
-
-
-@dataclass(frozen=True)
-class _Steps:
-    """The S drawn steps of each row."""
-
-    chain: Tensor
-    """The points before them and the one after, [B, S + 1, H, A]."""
-    velocity: Tensor
-    """At the points before them, [B, S, H, A]."""
-    raw: Tensor | None
-    """What learned deviations are made of, [B, S, H, A]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,12 +104,12 @@ class Sampler:
         """Score recorded decisions, in one call of the denoiser with S points a row."""
         chain = torch.as_tensor(batch["chain"], device=device)
         before = chain[:, :-1]
-        time = kinds.times(self.sampling)[self._index(batch)].astype(np.float32)
+        time = kinds.times(self.sampling)[kinds.drawn(self.sampling, batch)].astype(np.float32)
         velocity, raw = denoiser(
             before.flatten(0, 1), torch.as_tensor(time, device=device).flatten()
         )
         shaped = None if raw is None else raw.view_as(before)
-        return self._likelihood(batch, _Steps(chain, velocity.view_as(before), shaped))
+        return self._likelihood(batch, Steps(chain, velocity.view_as(before), shaped))
 
     def denoise(self, denoiser: Denoiser, start: Tensor) -> Tensor:
         """Return the actions [B, H, A] that Euler's steps make of `start`, [B, H, A]."""
@@ -155,11 +131,6 @@ class Sampler:
             noise = noise[np.arange(len(step)), step, None]
         return {"noise": noise, "step": step}
 
-    def _index(self, record: Arrays) -> NDArray[np.int64]:
-        """Return which steps were drawn, [B, S]."""
-        first = record.get("step", np.zeros(len(record["noise"]), np.int64))
-        return first[:, None] + np.arange(self.sampling.drawn)
-
     def _plan(self, record: Arrays, temperature: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return weights of point and velocity and the deviation of each step, [3, K, B, 1, 1].
 
@@ -167,7 +138,7 @@ class Sampler:
         """
         deviation = np.zeros((len(temperature), self.sampling.steps), np.float32)
         drawn = 1.0 if self.sampling.learned else record["noise"]
-        np.put_along_axis(deviation, self._index(record), drawn, 1)
+        np.put_along_axis(deviation, kinds.drawn(self.sampling, record), drawn, 1)
         deviation[temperature == 0] = 0
         time = np.broadcast_to(kinds.times(self.sampling), deviation.shape)
         weights = kinds.weights(self.sampling, time, deviation)
@@ -193,51 +164,13 @@ class Sampler:
         points: Sequence[Tensor],
         velocities: Sequence[Tensor],
         raws: Sequence[Tensor],
-    ) -> _Steps:
-        index = self._index(record)
+    ) -> Steps:
+        index = kinds.drawn(self.sampling, record)
         rows = np.arange(len(index))[:, None]
         after = np.concatenate([index, index[:, -1:] + 1], 1)
         chain, velocity = torch.stack([*points], 1)[rows, after], torch.stack([*velocities], 1)
         raw = torch.stack([*raws], 1)[rows, index] if raws else None
-        return _Steps(chain, velocity[rows, index], raw)
+        return Steps(chain, velocity[rows, index], raw)
 
-    def _likelihood(self, record: Arrays, steps: _Steps) -> Likelihood:
-        device, sampling = steps.chain.device, self.sampling
-        time = kinds.times(sampling)[self._index(record)]
-        weights = kinds.weights(sampling, time, record["noise"])
-        of_point, of_velocity = (
-            torch.as_tensor(one.astype(np.float32), device=device)[..., None, None]
-            for one in weights
-        )
-        noise = torch.as_tensor(record["noise"], device=device)
-        chain, velocity = self._kept(steps.chain), self._kept(steps.velocity)
-        log_std = (
-            noise.log()[..., None, None]
-            if steps.raw is None
-            else log_deviation(self._kept(steps.raw), noise)
-        )
-        mean = (of_point * chain[:, :-1]).addcmul(of_velocity, velocity)
-        distance = (chain[:, 1:] - mean) * (-log_std).exp()
-        log_prob = (-LOG_ROOT_TWO_PI - log_std).addcmul(distance, distance, value=-0.5)
-        entropy = (log_std + (0.5 + LOG_ROOT_TWO_PI)).expand_as(log_prob)
-        return Likelihood(self._joined(log_prob), self._joined(entropy))
-
-    def _kept(self, elements: Tensor) -> Tensor:
-        """Return those of the executed actions, of [..., H, A]."""
-        return elements[..., : self.chunk, : self.dimensions]
-
-    def _joined(self, steps: Tensor) -> Tensor:
-        """Reduce over the steps, [B, S, C, D]."""
-        if self.sampling.stochastic == "one":
-            return steps[:, 0]
-        joined = steps.sum(1)
-        return joined if self.sampling.reduce == "sum" else joined / (steps.shape[1] + 1)
-
-
-def log_deviation(raw: Tensor, bounds: Tensor) -> Tensor:
-    """Return the logarithm of a deviation between its bounds [B, 2], for any number [B, ...].
-
-    Raw 0 gives the geometric mean of the bounds (arXiv 2505.22094).
-    """
-    low, high = bounds.log().view(-1, 2, *[1] * (raw.dim() - 1)).unbind(1)
-    return low + (high - low) * (0.5 + 0.5 * raw.tanh())
+    def _likelihood(self, record: Arrays, steps: Steps) -> Likelihood:
+        return likelihood(self.sampling, record, steps.cut(self.chunk, self.dimensions))

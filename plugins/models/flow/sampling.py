@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from rlvla.core.types import Field
+
+Kind: TypeAlias = Literal["sde", "noise", "cps"]
+Choice: TypeAlias = Literal["one", "all"]
+Reduction: TypeAlias = Literal["sum", "mean"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FlowSampling:
     """Which denoising steps are drawn, with how much noise, and how they are scored together."""
 
-    kind: Literal["sde", "noise", "cps"] = "sde"
+    kind: Kind = "sde"
     """Noise of the steps: `sde` keeps the marginals of the flow (arXiv 2505.05470), `noise` learns
     the deviation of each element (arXiv 2505.22094), `cps` replaces a part of the noise that is
     left by fresh noise (arXiv 2509.05952), so that the last step draws nothing."""
     steps: int = 4
     """Denoising steps (K), each a forward pass of the velocity network."""
-    stochastic: Literal["one", "all"] = "one"
+    stochastic: Choice = "one"
     """Draw one step, chosen at random for each decision, or all of them; `one` needs a single
     forward pass to score a decision, `all` one of K times the rows."""
-    reduce: Literal["sum", "mean"] = "sum"
+    reduce: Reduction = "sum"
     """How `all` joins the log-probabilities of the steps. `sum` is that of the whole chain but for
     its start, which does not depend on the weights and cancels in every ratio. `mean` divides by
     the number of Gaussians, the start among them: by K + 1 (`cps`: K). A clip range then admits

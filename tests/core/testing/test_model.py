@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rlvla.core.interfaces import Algorithm, Model, Policy
-    from rlvla.core.types import Arrays, SimulatorSpec
+    from rlvla.core.types import Arrays, Moment, SimulatorSpec
 
 SPEC = Line().spec
 TINY = cast("Model", Tiny())
@@ -153,9 +153,9 @@ class FaultyPPO(PPO):
         self,
         policy: Policy,
         batch: Arrays,
-        statistics: Mapping[str, tuple[float, float]],
+        moment: Moment,
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
-        loss, metrics = super().loss(policy, batch, statistics)
+        loss, metrics = super().loss(policy, batch, moment)
         wrong = {"mean": loss.mean(), "centred": loss - loss.mean(), "detached": loss.detach()}
         return wrong.get(self.fault, loss), metrics
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
+from rlvla.core.types import Moment
 from rlvla.plugins.algorithms.ppo import PPO
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     MakePolicy = Callable[..., Policy]
     MakeBatch = Callable[..., dict[str, Array]]
 
-STATISTICS = {"advantage": (0.3, 1.7), "updates": (0.0, 0.0)}
+MOMENT = Moment(0, 0, {"advantage": (0.3, 1.7)})
 LEVELS = [
     ("chunk", "token"),
     ("chunk", "action"),
@@ -36,7 +38,7 @@ def _options(advantage: str, ratio: str) -> dict[str, Any]:
 def _losses(
     algorithm: Algorithm, policy: Policy, batch: Arrays
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    losses, metrics = algorithm.loss(policy, batch, STATISTICS)
+    losses, metrics = algorithm.loss(policy, batch, MOMENT)
     return losses, dict(metrics)
 
 
@@ -84,7 +86,7 @@ def test_at_equal_weights_the_gradient_is_that_of_the_policy_gradient(
     for target in ("advantage", "return"):
         batch[target] = np.random.default_rng(1).normal(size=batch["value"].shape)
     algorithm = PPO(normalise_advantage=False, value_coef=0.0, **_options(advantage, ratio))
-    _backward(algorithm.loss(policy, batch, STATISTICS)[0])
+    _backward(algorithm.loss(policy, batch, MOMENT)[0])
     ours = _gradient(policy)
     weight = torch.as_tensor(batch["advantage"])[:, :, None]
     log_prob = policy.evaluate(batch).log_prob
@@ -152,7 +154,7 @@ def test_advantages_are_normalised_by_the_given_statistics(
 ) -> None:
     policy = make_policy(chunk=3, elements=2, values=1)
     batch = make_batch(policy, size=6, drift=0.3)
-    centre, deviation = STATISTICS["advantage"]
+    centre, deviation = MOMENT.moments["advantage"]
     by_hand = {**batch, "advantage": (batch["advantage"] - centre) / (deviation + 1e-5)}
     torch.testing.assert_close(
         _losses(PPO(), policy, batch)[0],
@@ -168,9 +170,9 @@ def test_only_the_critic_learns_while_it_warms_up(
     policy = make_policy(chunk=3, elements=2, values=1)
     batch = make_batch(policy, size=6, drift=0.3)
     algorithm = PPO(critic_warmup=2, entropy_coef=0.1)
-    for updates, learns in ((0.0, False), (1.0, False), (2.0, True)):
-        statistics = {**STATISTICS, "updates": (updates, 0.0)}
-        _backward(algorithm.loss(policy, batch, statistics)[0])
+    for updates, learns in ((0, False), (1, False), (2, True)):
+        moment = replace(MOMENT, updates=updates)
+        _backward(algorithm.loss(policy, batch, moment)[0])
         moved = {
             name
             for name, parameter in policy.module.named_parameters()

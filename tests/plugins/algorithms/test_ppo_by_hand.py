@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from rlvla.core.types import Moment
 from rlvla.plugins.algorithms.ppo import PPO
 
 if TYPE_CHECKING:
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
     MakePolicy = Callable[..., Policy]
     MakeBatch = Callable[..., dict[str, Array]]
 
-STATISTICS = {"advantage": (0.3, 1.7), "updates": (0.0, 0.0)}
+MOMENT = Moment(0, 0, {"advantage": (0.3, 1.7)})
 
 
 def _losses(
     algorithm: Algorithm, policy: Policy, batch: Arrays
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    losses, metrics = algorithm.loss(policy, batch, STATISTICS)
+    losses, metrics = algorithm.loss(policy, batch, MOMENT)
     return losses, dict(metrics)
 
 

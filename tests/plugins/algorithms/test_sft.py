@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlvla.core.types import Field, SimulatorSpec
+from rlvla.core.types import Field, Moment, SimulatorSpec
 from rlvla.plugins.algorithms.sft import SFT
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SPEC = SimulatorSpec(
     cameras={}, proprio=5, action_low=(-1.0,), action_high=(1.0,), max_steps=10, control_hz=10.0
 )
-UPDATES = {"updates": (0.0, 0.0)}
+MOMENT = Moment(0, 0, {})
 
 
 def test_the_loss_is_the_imitation_loss_of_the_policy(
@@ -29,7 +29,7 @@ def test_the_loss_is_the_imitation_loss_of_the_policy(
 ) -> None:
     policy = make_policy(chunk=2, elements=3, values=1)
     batch = make_batch(policy, size=4)
-    losses, metrics = SFT().loss(policy, batch, UPDATES)
+    losses, metrics = SFT().loss(policy, batch, MOMENT)
     assert torch.equal(losses, policy.imitate(batch))
     assert torch.equal(losses, metrics["imitation_loss"])
     assert list(metrics) == ["imitation_loss"]
@@ -42,7 +42,7 @@ def test_a_decision_of_which_nothing_was_executed_contributes_nothing(
     batch = make_batch(policy, size=4)
     batch["valid"][:] = False
     batch["return"][:] = np.nan
-    losses, _ = SFT(value_coef=1.0).loss(policy, batch, UPDATES)
+    losses, _ = SFT(value_coef=1.0).loss(policy, batch, MOMENT)
     torch.autograd.backward([losses.sum()])
     assert torch.equal(losses, torch.zeros_like(losses))
     assert all(one.grad is not None and not one.grad.any() for one in policy.module.parameters())
@@ -54,7 +54,7 @@ def test_the_critic_regresses_on_what_was_executed(
 ) -> None:
     policy = make_policy(chunk=2, elements=3, values=values)
     batch = make_batch(policy, size=4)
-    losses, metrics = SFT(value_coef=0.5).loss(policy, batch, UPDATES)
+    losses, metrics = SFT(value_coef=0.5).loss(policy, batch, MOMENT)
     error = (policy.value(batch).detach().numpy() - batch["return"]) ** 2 / 2
     np.testing.assert_allclose(metrics["value_loss"], np.nanmean(error, axis=1))
     torch.testing.assert_close(
