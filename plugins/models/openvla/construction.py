@@ -17,6 +17,8 @@ from rlvla.plugins.models.privileged import privileged
 from rlvla.plugins.models.seeded import seeded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import nn
 
     from rlvla.core.types import SimulatorSpec
@@ -45,13 +47,21 @@ def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
     return OpenVLAPolicy(network, reading)
 
 
-def architecture_of(options: OpenVLA, spec: SimulatorSpec, source: Source | None) -> Architecture:
-    """Return the sizes that the checkpoint states, or those of the preset."""
+def architecture_of(
+    options: OpenVLA,
+    spec: SimulatorSpec,
+    source: Source | None,
+    tiny: Callable[[tuple[int, int]], Architecture] = presets.tiny,
+) -> Architecture:
+    """Return the sizes that the checkpoint states, or those of the preset.
+
+    `tiny` makes small ones for a size of images.
+    """
     if source is not None:
         return presets.from_config(source.config)
     if options.preset == "7b":
         return presets.published()
-    return presets.tiny(next(iter(spec.cameras.values())))
+    return tiny(next(iter(spec.cameras.values())))
 
 
 def value_head_of(

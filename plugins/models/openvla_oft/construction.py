@@ -16,6 +16,7 @@ from rlvla.plugins.models.openvla_oft.components import component, refuse_unsupp
 from rlvla.plugins.models.openvla_oft.heads import ActionHead, ProprioProjector
 from rlvla.plugins.models.openvla_oft.network import ParallelNetwork
 from rlvla.plugins.models.openvla_oft.policy import Extent, ParallelPolicy
+from rlvla.plugins.models.openvla_oft.presets import tiny
 from rlvla.plugins.models.seeded import seeded
 from rlvla.plugins.models.tensors import outlined
 
@@ -40,7 +41,7 @@ EPSILON = 1e-8
 def build(options: OpenVLAOFT, spec: SimulatorSpec, *, seed: int) -> ParallelPolicy:
     """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
     source, conventions = source_of(options.checkpoint, options.base), options.conventions()
-    architecture = architecture_of(options, spec, source)
+    architecture = architecture_of(options, spec, source, tiny)
     reading = _reading(options, spec, source, architecture, conventions)
     extent = Extent(
         chunk=conventions.chunk,
