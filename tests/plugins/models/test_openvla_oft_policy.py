@@ -93,9 +93,7 @@ def test_every_element_sees_the_end_of_the_sequence(
     assert (before != after).all()
 
 
-def test_a_decision_is_the_product_of_its_elements(
-    spec: SimulatorSpec, observations: Make
-) -> None:
+def test_a_decision_is_the_product_of_its_elements(spec: SimulatorSpec, observations: Make) -> None:
     """Other tokens of the same decision change no element's probability."""
     policy, rows = OpenVLAOFT(chunk=2).build(spec, seed=0), observations(3)
     decided = act(policy, rows)
