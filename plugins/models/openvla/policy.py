@@ -134,7 +134,7 @@ class OpenVLAPolicy:
     def _scored(self, hidden: Tensor, tokens: Tensor, batch: Arrays) -> Scores:
         """Score tokens [B, C, D]; the hidden states [B, C * D, width] predict them in order."""
         logits = self.module.bin_logits(hidden) / self._divisor(batch["temperature"])
-        scores = logits.log_softmax(-1).unflatten(1, tokens.shape[1:])
+        scores = logits.log_softmax(-1).view(*tokens.shape, -1)
         entropy = -(scores.exp() * scores).sum(-1)
         chosen = scores.gather(-1, (tokens - self._bins.start)[..., None])[..., 0]
         return Scores(chosen, entropy, self._value(hidden[:, :1], batch))

@@ -51,7 +51,9 @@ class ActionHead(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map [B, C * D, width] to [B, C, D]."""
-        actions: Tensor = self.model(hidden.unflatten(1, (-1, self.dimensions)).flatten(2))
+        actions: Tensor = self.model(
+            hidden.reshape(len(hidden), -1, self.dimensions * hidden.shape[-1])
+        )
         return actions
 
 

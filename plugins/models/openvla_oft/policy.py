@@ -73,11 +73,8 @@ class ParallelPolicy(OpenVLAPolicy):
         tokens, log_prob = pick(
             self.module, hidden, noise=noise, divisor=self._divisor(temperature)
         )
-        chunk = (self.extent.chunk, -1)
-        decided = self._decided(
-            tokens.unflatten(1, chunk), log_prob.unflatten(1, chunk), temperature
-        )
-        return decided | value
+        shape = (len(tokens), self.extent.chunk, -1)
+        return value | self._decided(tokens.view(shape), log_prob.view(shape), temperature)
 
     def evaluate(self, batch: Arrays) -> Scores:
         """Score recorded decisions under the present weights; raise ValueError for a regression."""
@@ -95,7 +92,7 @@ class ParallelPolicy(OpenVLAPolicy):
         hidden, statistics = self._answers(batch), self.reading.statistics
         if self.module.action_head is not None:
             unit = self._tensor(statistics.unit(batch["action"]).astype(np.float32))
-            loss = (self.module.action_head(hidden) - unit).abs()
+            loss: Tensor = (self.module.action_head(hidden) - unit).abs()
         else:
             ids = tokens_of(batch["action"], statistics, self._vocabulary)
             loss = self._cross_entropy(hidden, self._tensor(ids))
