@@ -41,9 +41,9 @@ def conventions_of(
 
     `changes` that are not None take the place of their fields.
     """
-    saved: Mapping[str, Any] | None = config.get("rlvla", {}).get("conventions")
+    saved: dict[str, Any] | None = config.get("rlvla", {}).get("conventions")
     made = FAMILIES[family or "plain"]
     if family is None and saved is not None:
-        made = Conventions(**{**saved, "bounds": tuple(saved["bounds"])})
+        made = replace(Conventions(**saved), bounds=tuple(saved["bounds"]))
     given: dict[str, Any] = {name: one for name, one in changes.items() if one is not None}
     return replace(made, **given)

@@ -63,18 +63,19 @@ class ParallelPolicy(OpenVLAPolicy):
         Temperature 0 takes the likeliest tokens; their log-probs are those at temperature 1.
         """
         hidden = self._answers(observations)
-        value = {"value": self._value(hidden[:, :1], observations).float().cpu().numpy()}
+        value: NDArray[np.generic] = self._value(hidden[:, :1], observations).float().cpu().numpy()
         if self.module.action_head is not None:
             unit = self.module.action_head(hidden).double().cpu().numpy()
             action = self.reading.statistics.restore(unit)
             cut = np.clip(action, self.extent.low, self.extent.high)
-            return value | {"action": cut.astype(np.float32)}
+            return {"action": cut.astype(np.float32), "value": value}
         noise = self._tensor(gumbel(seeds, temperature, hidden.shape[1]))
         tokens, log_prob = pick(
             self.module, hidden, noise=noise, divisor=self._divisor(temperature)
         )
         shape = (len(tokens), self.extent.chunk, -1)
-        return value | self._decided(tokens.view(shape), log_prob.view(shape), temperature)
+        decided = self._decided(tokens.view(shape), log_prob.view(shape), temperature)
+        return decided | {"value": value}
 
     def evaluate(self, batch: Arrays) -> Scores:
         """Score recorded decisions under the present weights; raise ValueError for a regression."""

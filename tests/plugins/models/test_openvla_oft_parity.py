@@ -67,8 +67,8 @@ def assert_near(ours: NDArray[Any], theirs: NDArray[Any]) -> None:
 @torch.no_grad()
 def answers(policy: ParallelPolicy, reference: Arrays) -> Tensor:
     network = policy.module
-    pixels = torch.tensor(reference["pixel_values"]).unflatten(1, (2, 2, 3))
-    tokens = [network.patches([(one[:, 0], one[:, 1]) for one in pixels.unbind(1)])]
+    dino, siglip, dino_2, siglip_2 = torch.tensor(reference["pixel_values"]).chunk(4, 1)
+    tokens = [network.patches([(dino, siglip), (dino_2, siglip_2)])]
     if network.proprio_projector is not None:
         assert policy.extent.proprio is not None
         state = policy.extent.proprio.unit(reference["proprio"][None]).astype(np.float32)

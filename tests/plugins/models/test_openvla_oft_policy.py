@@ -59,10 +59,13 @@ def test_a_tiny_chunk_is_eight_actions_of_few_parameters(spec: SimulatorSpec) ->
 
 
 def test_families_decide_the_length_of_a_chunk(spec: SimulatorSpec) -> None:
-    lengths = [
-        OpenVLAOFT(family=family, chunk=chunk).decision_fields(spec)["action"].shape[0]
-        for family, chunk in (("libero", None), ("aloha", None), ("bridge", None), ("aloha", 4))
+    models = [
+        OpenVLAOFT(family="libero"),
+        OpenVLAOFT(family="aloha"),
+        OpenVLAOFT(family="bridge"),
+        OpenVLAOFT(family="aloha", chunk=4),
     ]
+    lengths = [model.decision_fields(spec)["action"].shape[0] for model in models]
     assert lengths == [8, 25, 5, 4]
     with pytest.raises(ValueError, match="chunk must be at least 1, got 0"):
         OpenVLAOFT(chunk=0)
@@ -114,19 +117,21 @@ def test_temperature_flattens_the_recorded_probabilities(
     policy, rows = OpenVLAOFT(chunk=2).build(spec, seed=0), observations(2)
     for temperature in (0.5, 1.6):
         decided = act(policy, rows, temperature)
-        logits = policy.module.bin_logits(policy.module.answers(*_asked(policy, rows))).detach()
-        expected = (logits / temperature).log_softmax(-1).unflatten(1, (2, 4))
+        expected = (plain_logits(policy, rows) / temperature).log_softmax(-1).view(2, 2, 4, 256)
         places = torch.tensor(decided["tokens"]) - policy.module.architecture.bins.start
         chosen = expected.gather(-1, places[..., None])[..., 0]
-        np.testing.assert_allclose(decided["log_prob"], chosen, atol=1e-5)
+        np.testing.assert_allclose(decided["log_prob"], chosen.numpy(), atol=1e-5)
 
 
-def _asked(policy: ParallelPolicy, rows: dict[str, Array]) -> tuple[object, int]:
+@torch.no_grad()
+def plain_logits(policy: ParallelPolicy, rows: dict[str, Array]) -> torch.Tensor:
+    """Return the logits of the bins of two actions."""
     network, reading = policy.module, policy.reading
     views = [reading.view(torch.tensor(rows["image/top"]))]
     prompts = reading.prompter(rows["instruction"])
     ids, lengths = torch.tensor(prompts.ids), torch.tensor(prompts.lengths)
-    return network.prefix(network.patches(views), ids, lengths), 8
+    prefix = network.prefix(network.patches(views), ids, lengths)
+    return network.bin_logits(network.answers(prefix, 8))
 
 
 def test_imitation_is_the_likelihood_of_what_was_executed(
@@ -180,7 +185,7 @@ def test_regression_stays_in_the_bounds_of_the_simulator(
     policy = REGRESSION.build(spec, seed=0)
     assert policy.module.action_head is not None
     torch.nn.init.constant_(policy.module.action_head.model.fc2.bias, 3.0)
-    expected = np.broadcast_to(np.float32(spec.action_high), (2, 3, 4))
+    expected = np.broadcast_to(np.array(spec.action_high, np.float32), (2, 3, 4))
     np.testing.assert_array_equal(act(policy, observations(2))["action"], expected)
 
 
