@@ -124,6 +124,12 @@ def test_a_component_is_shown_with_its_options(rlvla_: Callable[..., Ended]) -> 
     assert rlvla_("plugins", "show", "algorithm:ppo").out == shown.out
 
 
+def test_inherited_options_are_explained(rlvla_: Callable[..., Ended]) -> None:
+    one, two = (rlvla_("plugins", "show", name).out for name in ("pi0", "pi05"))
+    assert set(one.splitlines()[2:]) < set(two.splitlines())
+    assert "How actions are drawn and scored." in two
+
+
 def test_a_plugin_is_shown_with_all_its_components(rlvla_: Callable[..., Ended]) -> None:
     shown = rlvla_("plugins", "show", "rlvla.plugins.schedulers").out
     assert shown.startswith("rlvla.plugins.schedulers, built in\n")

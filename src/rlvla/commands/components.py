@@ -7,7 +7,7 @@ import inspect
 import json
 import textwrap
 import types
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, is_dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Union, cast, get_args, get_origin
 
@@ -115,7 +115,12 @@ def _default(field: Any) -> object:  # noqa: ANN401 - as above
 
 
 def _meanings(cls: type) -> dict[str, str]:
-    """Return the texts below the fields of a class, by field."""
+    """Return the texts below the fields of a dataclass and of those it extends, by field."""
+    lineage = [one for one in reversed(cls.__mro__) if is_dataclass(one)]
+    return {name: text for one in lineage for name, text in _own_meanings(one).items()}
+
+
+def _own_meanings(cls: type) -> dict[str, str]:
     body = cast("ast.ClassDef", ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]).body
     meanings: dict[str, str] = {}
     for field, text in pairwise(body):
