@@ -112,6 +112,10 @@ class PPO:
         return 0
 
     @property
+    def grouping(self) -> None:
+        """None: episodes are not compared."""
+
+    @property
     def normalised(self) -> Sequence[str]:
         """The advantage, unless switched off."""
         return ("advantage",) if self.normalise_advantage else ()

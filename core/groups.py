@@ -1,0 +1,117 @@
+"""Which episode of which group comes next, and which groups are complete."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from rlvla.core.errors import TrainingError
+from rlvla.core.types import Group
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rlvla.core.admission import Admission
+    from rlvla.core.ledger import Ledger
+    from rlvla.core.slots import FreeSlots
+    from rlvla.core.starts import Starts
+    from rlvla.core.streamer import Streamer
+    from rlvla.core.types import Grouping, Segment, Start
+
+PATIENCE = 32
+"""Batches' worth of groups in a row that may be dropped before the run gives up."""
+
+
+class Member(NamedTuple):
+    """One episode of a group."""
+
+    group: int
+    """Ordinal of the start."""
+    number: int
+    """Of the episode: it decides the sampling noise."""
+    start: Start
+    version: int
+    """Of the weights when the group was opened; no decision of it is older."""
+
+
+class Groups:
+    """Hands out the episodes of one start after the other, those that were lost first.
+
+    A group is opened with its first episode. From then on the streamer keeps places for all of
+    it, and it is handed over when its last episode is there, whoever made them. Whoever asks for
+    an episode was admitted for it: admission counts episodes and batches are whole groups, so
+    whoever may open one leaves room for the rest of it.
+    """
+
+    def __init__(
+        self,
+        grouping: Grouping,
+        starts: Starts,
+        admission: Admission,
+        streamer: Streamer,
+        ledger: Ledger,
+        free: Mapping[int, FreeSlots],
+    ) -> None:
+        self._grouping = grouping
+        self._starts = starts
+        self._admission = admission
+        self._streamer = streamer
+        self._ledger = ledger
+        self._free = free
+        """Of each cell."""
+        self._next: deque[Member] = deque()
+        self._done: dict[int, dict[Member, tuple[Segment, float]]] = {}
+        """Of each open group, the episodes that are there, with their returns."""
+        self._dropped = 0
+        """Groups in a row."""
+
+    def join(self, version: int) -> Member:
+        """Return an episode to play; `version` is that of the weights that the lane will get."""
+        if not self._next:
+            self._open(version)
+        return self._next.popleft()
+
+    def lose(self, member: Member) -> None:
+        """Note that an episode came to nothing: whoever asks next plays it again."""
+        self._next.appendleft(member)
+
+    def finish(self, member: Member, segment: Segment, returned: float) -> None:
+        """Note that an episode is over; its rewards add up to `returned`."""
+        done = self._done[member.group]
+        done[member] = (segment, returned)
+        if len(done) < self._grouping.size:
+            return
+        del self._done[member.group]
+        segments, returns = zip(*(done[one] for one in sorted(done, key=_number)), strict=True)
+        if self._grouping.keeps(returns):
+            self._dropped = 0
+            self._streamer.put(Group(member.group, segments))
+        else:
+            self._drop(member.group, segments)
+
+    def _open(self, version: int) -> None:
+        size = self._grouping.size
+        group, start = self._starts.next()
+        self._next.extend(Member(group, group * size + one, start, version) for one in range(size))
+        self._done[group] = {}
+        self._streamer.open(group, version=version, places=size)
+
+    def _drop(self, group: int, segments: tuple[Segment, ...]) -> None:
+        for segment in segments:
+            self._ledger.drop(len(segment), "filtered")
+            self._free[segment.cell].release(segment.slots)
+        self._streamer.abandon(group)
+        self._admission.refund(len(segments))
+        self._dropped += 1
+        batch = self._admission.batch_size // self._grouping.size
+        if self._dropped >= PATIENCE * batch:
+            low, high = self._grouping.low, self._grouping.high
+            raise TrainingError(
+                f"the last {self._dropped} groups in a row had a mean return outside [{low:g}, "
+                f"{high:g}], so there is nothing to learn from: widen the algorithm's bounds, or "
+                "begin with a policy that succeeds now and then"
+            )
+
+
+def _number(member: Member) -> int:
+    return member.number
