@@ -58,10 +58,10 @@ class Batch:
             return [*range(count, self._size + 1, count)]
         numbers = self.rows()["segment"]
         last = np.flatnonzero(np.append(numbers[1:] != numbers[:-1], True))
-        return (last[count - 1 :: count] + 1).tolist()
+        return [int(one) + 1 for one in last[count - 1 :: count]]
 
     def cut(
-        self, size: int, ends: Sequence[int], *, start: int = 0, whole: bool = True
+        self, size: int, ends: Sequence[int] = (), *, start: int = 0, whole: bool = True
     ) -> Iterator[Arrays]:
         """Yield the rows from `start` on in micro-batches of `size`, none across one of `ends`.
 

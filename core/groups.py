@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from rlvla.core.errors import TrainingError
@@ -34,6 +35,7 @@ class Member(NamedTuple):
     """Of the weights when the group was opened; no decision of it is older."""
 
 
+@dataclass(kw_only=True)
 class Groups:
     """Hands out the episodes of one start after the other, those that were lost first.
 
@@ -43,27 +45,20 @@ class Groups:
     whoever may open one leaves room for the rest of it.
     """
 
-    def __init__(
-        self,
-        grouping: Grouping,
-        starts: Starts,
-        admission: Admission,
-        streamer: Streamer,
-        ledger: Ledger,
-        free: Mapping[int, FreeSlots],
-    ) -> None:
-        self._grouping = grouping
-        self._starts = starts
-        self._admission = admission
-        self._streamer = streamer
-        self._ledger = ledger
-        self._free = free
-        """Of each cell."""
-        self._next: deque[Member] = deque()
-        self._done: dict[int, dict[Member, tuple[Segment, float]]] = {}
-        """Of each open group, the episodes that are there, with their returns."""
-        self._dropped = 0
-        """Groups in a row."""
+    grouping: Grouping
+    starts: Starts
+    admission: Admission
+    streamer: Streamer
+    ledger: Ledger
+    free: Mapping[int, FreeSlots]
+    """Of each cell."""
+    _next: deque[Member] = field(default_factory=deque["Member"])
+    _done: dict[int, dict[Member, tuple[Segment, float]]] = field(
+        default_factory=dict[int, "dict[Member, tuple[Segment, float]]"]
+    )
+    """Of each open group, the episodes that are there, with their returns."""
+    _dropped: int = 0
+    """Groups in a row."""
 
     def join(self, version: int) -> Member:
         """Return an episode to play; `version` is that of the weights that the lane will get."""
@@ -79,33 +74,33 @@ class Groups:
         """Note that an episode is over; its rewards add up to `returned`."""
         done = self._done[member.group]
         done[member] = (segment, returned)
-        if len(done) < self._grouping.size:
+        if len(done) < self.grouping.size:
             return
         del self._done[member.group]
         segments, returns = zip(*(done[one] for one in sorted(done, key=_number)), strict=True)
-        if self._grouping.keeps(returns):
+        if self.grouping.keeps(returns):
             self._dropped = 0
-            self._streamer.put(Group(member.group, segments))
+            self.streamer.put(Group(member.group, segments))
         else:
             self._drop(member.group, segments)
 
     def _open(self, version: int) -> None:
-        size = self._grouping.size
-        group, start = self._starts.next()
+        size = self.grouping.size
+        group, start = self.starts.next()
         self._next.extend(Member(group, group * size + one, start, version) for one in range(size))
         self._done[group] = {}
-        self._streamer.open(group, version=version, places=size)
+        self.streamer.open(group, version=version, places=size)
 
     def _drop(self, group: int, segments: tuple[Segment, ...]) -> None:
         for segment in segments:
-            self._ledger.drop(len(segment), "filtered")
-            self._free[segment.cell].release(segment.slots)
-        self._streamer.abandon(group)
-        self._admission.refund(len(segments))
+            self.ledger.drop(len(segment), "filtered")
+            self.free[segment.cell].release(segment.slots)
+        self.streamer.abandon(group)
+        self.admission.refund(len(segments))
         self._dropped += 1
-        batch = self._admission.batch_size // self._grouping.size
+        batch = self.admission.batch_size // self.grouping.size
         if self._dropped >= PATIENCE * batch:
-            low, high = self._grouping.low, self._grouping.high
+            low, high = self.grouping.low, self.grouping.high
             raise TrainingError(
                 f"the last {self._dropped} groups in a row had a mean return outside [{low:g}, "
                 f"{high:g}], so there is nothing to learn from: widen the algorithm's bounds, or "

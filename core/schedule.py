@@ -68,8 +68,14 @@ class Scheduling:
     def _grouped(
         self, grouping: Grouping, admission: Admission, streamer: Streamer
     ) -> GroupRollout:
-        free = {lane.free.cell: lane.free for lane in self.lanes}
-        groups = Groups(grouping, self.starts, admission, streamer, self.ledger, free)
+        groups = Groups(
+            grouping=grouping,
+            starts=self.starts,
+            admission=admission,
+            streamer=streamer,
+            ledger=self.ledger,
+            free={lane.free.cell: lane.free for lane in self.lanes},
+        )
         consistent = self.manifest.asynchrony.consistent_groups
         return GroupRollout(
             admission=admission, groups=groups, consistent=consistent, **self._shared()
@@ -80,15 +86,17 @@ class Scheduling:
         grouping = algorithm.grouping
         order = Order(
             lanes=len(self.lanes),
-            segments=algorithm.batch_size // (manifest.asynchrony.segment if grouping is None else 1),
+            segments=algorithm.batch_size
+            // (manifest.asynchrony.segment if grouping is None else 1),
             together=1 if grouping is None else grouping.size,
             max_staleness=manifest.asynchrony.max_staleness,
             every=manifest.checkpointing.every,
             begun=progress.updates,
             base=progress.version - progress.updates,
         )
-        admission, streamer = Gate(progress.version), OrderedStreamer(
-            order.first, together=order.together
+        admission, streamer = (
+            Gate(progress.version),
+            OrderedStreamer(order.first, together=order.together),
         )
         rollout = OrderedRollout(
             order=order,

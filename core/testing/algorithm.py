@@ -78,7 +78,10 @@ def _parameters(group: dict[str, object]) -> list[object]:
 
 def _targets(algorithm: Algorithm, rows: Arrays) -> Arrays:
     count = len(rows["segment"])
-    parts = [_targets_of(algorithm, _rows(rows, one)) for one in np.split(np.arange(count), count // ROWS)]
+    parts = [
+        _targets_of(algorithm, _rows(rows, one))
+        for one in np.split(np.arange(count), count // ROWS)
+    ]
     targets = {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
     for name in targets:
         expect(f"target {name!r} must not take the name of a field", holds=name not in rows)

@@ -29,7 +29,7 @@ class ForgetsLostLanes(Rollout):
         try:
             while True:
                 await self.admission.enter(self.length)
-                self.streamer.open(lane.number, version=lane.version, decisions=self.length)
+                self.streamer.open(lane.number, version=lane.version, places=self.length)
                 segment = await collector.segment()
                 self.admission.finish(self.length)
                 self.streamer.put(segment)

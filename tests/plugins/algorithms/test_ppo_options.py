@@ -111,7 +111,7 @@ def test_ppo_learns_from_its_own_decisions_at_a_constant_rate() -> None:
 def test_algorithms_are_registered_and_load_no_torch() -> None:
     components = Components()
     algorithms.register(components)
-    assert list(components.algorithms) == ["ppo", "sft"]
+    assert list(components.algorithms) == ["grpo", "ppo", "sft"]
     program = (
         "import sys, rlvla.plugins.algorithms.ppo, rlvla.plugins.algorithms.sft;"
         "sys.exit('torch' in sys.modules)"
