@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from toys.plugin import toy_plugins, write_toy_manifest
 from toys.state import saved_state
 
 from rlvla.core import history
 from rlvla.core.manifest import load
-from rlvla.core.run import resume_run, run_manifest
+from rlvla.core.run import run_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,7 +28,7 @@ async def _soon(streamer: Streamer, *, version: int, room: int) -> list[int]:
     task = asyncio.create_task(streamer.take(version=version, room=room))
     await asyncio.sleep(1)
     if task.done():
-        return [segment.lane for segment in task.result()]
+        return [segment.lane for parcel in task.result() for segment in parcel.segments]
     task.cancel()
     return []
 
@@ -79,7 +79,7 @@ def test_an_abandoned_segment_gives_its_place_back(virtually: Callable[..., obje
         assert not taking.done()
         streamer.abandon(0)
         streamer.abandon(0)
-        assert [segment.lane for segment in await taking] == [1]
+        assert [parcel.key for parcel in await taking] == [1]
 
     virtually(main())
 
