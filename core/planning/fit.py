@@ -51,7 +51,8 @@ def _passes(manifest: Manifest, cells: int) -> Finding:
     step = algorithm.batch_size // algorithm.minibatches
     if algorithm.grouping is not None:
         micro = counted(algorithm.micro_batch_size, "decision")
-        return Finding(True, f"an optimizer step sees {step} episodes, in micro-batches of {micro}")
+        told = f"an optimizer step sees {step} episodes, in micro-batches of {micro}"
+        return Finding(fits=True, text=told)
     passes = step / (algorithm.micro_batch_size * ranks)
     text = (
         f"an optimizer step sees {step} decisions: {passes:.4g} micro-batches of "

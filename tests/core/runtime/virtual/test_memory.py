@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rlvla.core.runtime.virtual.memory import Memory, ViolationError
-from rlvla.core.types import Request, Segment
+from rlvla.core.types import Request, Segment, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _rolled_out() -> Memory:
     """Return a memory in which lane 5 went through slots 0, 1 and 2, decided by version 0."""
     memory = Memory(3, banks=2)
-    memory.begun(5, 0)
+    memory.begun(5, 0, Start("go", "train", 0))
     for slot in (0, 1):
         memory.decide([_request(slot)], 0)
         memory.execute(5, slot)
