@@ -43,6 +43,8 @@ class GroupWatch:
         )
         strange = [row.start for row in rows if row.start != start]
         _check(not strange, f"{segment} holds decisions of {strange}")
+        ends = [row.ends for row in rows]
+        _check(ends == [False] * (len(rows) - 1) + [True], f"{segment} is no whole episode: {ends}")
         number = self._number(segment, rows)
         _check(number not in self._numbers, f"episode {number} is trained on twice")
         self._numbers.add(number)

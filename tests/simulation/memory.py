@@ -57,8 +57,9 @@ class StrictMemory(Memory):
     def train(self, segment: Segment) -> None:
         """See `Memory.train`; also, a segment is whole, and goes on where nothing ended it."""
         if self._groups is not None:
+            rows = [self._of(segment.lane, slot) for slot in segment.slots]
+            self._groups.train(segment, rows)
             super().train(segment)
-            self._groups.train(segment, [self.rows[slot] for slot in segment.slots])
             return
         if len(segment) != self._segment:
             self.violated(f"{segment} has {len(segment)} of {self._segment} decisions")

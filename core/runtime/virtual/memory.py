@@ -18,6 +18,7 @@ class Row:
     """One slot: whose observation it holds, which version decided, and what became of it."""
 
     __slots__ = (
+        "ends",
         "executed",
         "lane",
         "ordinal",
@@ -41,6 +42,8 @@ class Row:
         """Of the sampling noise of that decision."""
         self.executed = False
         """Somebody began to execute that decision."""
+        self.ends = False
+        """The episode was over after that decision."""
         self.result = False
         """What came of it is there."""
         self.trained = False
@@ -129,9 +132,10 @@ class Memory:
             self.violated(f"nobody decided on the observation of lane {lane} in slot {slot}")
         row.executed = True
 
-    def follow(self, lane: int, slot: int, into: int) -> None:
+    def follow(self, lane: int, slot: int, into: int, *, ends: bool) -> None:
         """Write what came of the decision in `slot`, and the observation after it."""
-        self._newest(lane, slot).result = True
+        row = self._newest(lane, slot)
+        row.result, row.ends = True, ends
         self.observe(lane, into)
 
     def train(self, segment: Segment) -> None:

@@ -114,13 +114,15 @@ class Shard(Worker):
         return [self._step(*move) for move in moves]
 
     def _step(self, lane: int, slot: int, into: int) -> Outcome:
-        self.memory.follow(lane, slot, into)
         episodes = self.world.episodes
         steps = min(episodes.chunk, self._left[lane])
         self._left[lane] -= steps
         success = episodes.ending > 0 and self.dice.random() < episodes.ending
-        truncated = not success and self._left[lane] == 0
-        return Outcome(float(success), steps, success, truncated, success)
+        outcome = Outcome(
+            float(success), steps, success, not success and self._left[lane] == 0, success
+        )
+        self.memory.follow(lane, slot, into, ends=outcome.done)
+        return outcome
 
 
 @dataclass(kw_only=True)

@@ -18,7 +18,7 @@ def _rolled_out() -> Memory:
     for slot in (0, 1):
         memory.decide([_request(slot)], 0)
         memory.execute(5, slot)
-        memory.follow(5, slot, slot + 1)
+        memory.follow(5, slot, slot + 1, ends=False)
     return memory
 
 
@@ -109,10 +109,10 @@ def test_a_repeated_episode_executes_its_lost_decision_again(*, heard: bool) -> 
     memory.decide([_request(2)], 0)
     memory.execute(5, 2)
     if heard:
-        memory.follow(5, 2, 8)
+        memory.follow(5, 2, 8, ends=False)
     memory.repeat(5, [0, 1], 7)
     memory.execute(5, 2)
-    memory.follow(5, 2, 3)
+    memory.follow(5, 2, 3, ends=False)
     memory.train(_segment((0, 1, 2), (-1, -1, 3)))
 
 
@@ -121,6 +121,6 @@ def test_a_lane_repeats_all_of_its_episode(slots: list[int]) -> None:
     memory = _rolled_out()
     memory.decide([_request(2)], 0)
     memory.execute(5, 2)
-    memory.follow(5, 2, 3)
+    memory.follow(5, 2, 3, ends=False)
     with pytest.raises(ViolationError, match=r"lane 5 repeats .* and has come to 3"):
         memory.repeat(5, slots, 7)
