@@ -105,5 +105,6 @@ OF = np.array([0, 0, 0, 1, 1, 1])
     ids=["dr_grpo", "rloo", "score", "batch", "batch_norm", "reinforce++", "only_std"],
 )
 def test_variants_by_hand(options: dict[str, Any], expected: NDArray[np.float64]) -> None:
-    relative = Relative(**{"mean_level": "group", "std_level": "group", "epsilon": 0.0, **options})
+    usual: dict[str, Any] = {"mean_level": "group", "std_level": "group", "epsilon": 0.0}
+    relative = Relative(**(usual | options))
     np.testing.assert_allclose(relative.of(S, OF), expected)
