@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rlvla.core.types import (
         Arrays,
         Field,
+        Grouping,
         Moment,
         Observation,
         Queue,
@@ -160,7 +161,8 @@ class Model(Protocol):
         """Return the fields of a row that `Policy.act` writes.
 
         At least `action` float32 [C, D] in the simulator's units, `log_prob` float32 [C, K],
-        `value` float32 [V] and whatever `Policy.evaluate` needs to score the decision again.
+        `value` float32 [V] if there is a critic, and whatever `Policy.evaluate` needs to score
+        the decision again.
         """
         ...
 
@@ -173,13 +175,15 @@ class Algorithm(Protocol):
     """An objective: how decisions become a loss. The core's trainer does the rest.
 
     Each decision weighs `minibatches / batch_size` in the gradient of the step that it is a part
-    of, whatever the arrival order and the micro-batch it fell into.
+    of, whatever the arrival order and the micro-batch it fell into. With groups the batch is
+    counted in episodes: there the loss of a decision must be its share of that of its episode.
     """
 
     batch_size: int
-    """Decisions per version of the weights."""
+    """Decisions (with `grouping`: episodes, a multiple of its size) per version of the weights."""
     micro_batch_size: int
-    """Decisions per forward and backward pass; divides `batch_size / minibatches`."""
+    """Decisions per forward and backward pass; divides `batch_size / minibatches`, unless there
+    are groups."""
     epochs: int
     """Passes over each batch, with `minibatches` optimizer steps each."""
     minibatches: int
@@ -188,6 +192,11 @@ class Algorithm(Protocol):
     """The gradient is scaled down to this norm."""
     temperature: float
     """Of the sampling that makes training decisions."""
+
+    @property
+    def grouping(self) -> Grouping | None:
+        """How episodes are compared; None if segments of fixed length are learned from."""
+        ...
 
     @property
     def demonstrations(self) -> int:
@@ -212,7 +221,8 @@ class Algorithm(Protocol):
         NaN stands for no target, as for an action that was never executed; no statistic counts it.
 
         `segment` holds the rows of a segment in time order, [L, ...]; `bootstrap` [L, V] the
-        value of the true next observation where `Segment.bootstrap` names one, else 0.
+        value of the true next observation where `Segment.bootstrap` names one, else 0; V is 0 if
+        the model has no critic.
         """
         ...
 
@@ -224,9 +234,11 @@ class Algorithm(Protocol):
     def complete(self, rows: Arrays, policy: Policy) -> Arrays:
         """Return what the loss needs of several segments at once, one entry a row.
 
-        `rows` holds whole segments with their targets, `version` and `segment`: those that have
-        just arrived or, if `whole`, the batch; `policy` then has the weights before its first
-        step. What has the name of a field of `rows` replaces it.
+        `rows` holds whole segments with their targets, `version`, `segment` (a number of its own
+        for each) and `group` (the same for episodes of one start, -1 without `grouping`): those
+        that have just arrived, among them whole groups only, or, if `whole`, the batch. `policy`
+        then has the weights before its first step. What has the name of a field of `rows`
+        replaces it.
         """
         ...
 

@@ -36,10 +36,11 @@ _FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
 class Trainer:
     """Turns segments into versions of the weights.
 
-    The gradient of an optimizer step is the sum over its decisions of `loss / their number`: a
-    global denominator, so micro-batch size does not change it, nor does the order of arrival while
-    a pass is one step. With several `epochs` the first pass happens as segments arrive, the
-    others over the whole batch.
+    The gradient of an optimizer step is the sum over its decisions of their losses, divided by the
+    decisions (with groups: episodes) that the step is meant to have: a global denominator, so
+    micro-batch size does not change it, nor does the order of arrival while a pass is one step.
+    With several `epochs` the first pass happens as segments arrive, the others over the whole
+    batch.
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class Trainer:
         self._published.set_result(None)
         self._parameters = trained_parameters(policy.module)
         self._descent = Descent(algorithm, policy.module)
+        self._grouped = algorithm.grouping is not None
         self._minibatch = algorithm.batch_size // algorithm.minibatches
+        """Decisions of an optimizer step; with groups: episodes."""
         self._statistics = {name: Statistics() for name in algorithm.normalised}
         self._demonstrations = Batch()
         self._begin()
@@ -79,8 +82,7 @@ class Trainer:
             return
         self._batch.add({**rows, **self._algorithm.complete(rows, self._policy)})
         if all(one.known for one in self._statistics.values()):
-            whole = len(self._batch) // self._algorithm.micro_batch_size
-            self._backward_until(whole * self._algorithm.micro_batch_size)
+            self._backward_over(self._batch, whole=False)
 
     def store(self, segments: Sequence[Segment]) -> None:
         """Keep demonstrations; see `TrainerWorker.store`."""
@@ -97,7 +99,7 @@ class Trainer:
         for one in self._statistics.values():
             if not one.known:
                 one.finish()
-        self._backward_until(len(self._batch))
+        self._backward_over(self._batch)
         for epoch in range(1, self._algorithm.epochs):
             self._backward_again(epoch)
         for one in self._statistics.values():
@@ -151,7 +153,9 @@ class Trainer:
         rows = self._slots.read(slots, *PARTS)
         bootstrap = self._bootstrap([slot for segment in segments for slot in segment.bootstrap])
         rows["version"] = np.array([made for one in segments for made in one.versions], np.int64)
-        rows["segment"] = self._numbered([len(one) for one in segments])
+        lengths = [len(one) for one in segments]
+        rows["segment"] = self._numbered(lengths)
+        rows["group"] = np.repeat(np.array([one.group for one in segments], np.int64), lengths)
         targets: list[Arrays] = []
         first = 0
         for segment in segments:
@@ -172,10 +176,11 @@ class Trainer:
 
     def _bootstrap(self, slots: Sequence[int]) -> Array:
         """Return the value of the observation in each slot, float32 [N, V]; 0 where slot < 0."""
-        width = self._slots.layout.parts["decision"]["value"].shape[0]
+        value = self._slots.layout.parts["decision"].get("value")
+        width = 0 if value is None else value.shape[0]
         values = np.zeros((len(slots), width), np.float32)
         wanted = [index for index, slot in enumerate(slots) if slot >= 0]
-        if wanted:
+        if wanted and width:
             observations = self._slots.read([slots[index] for index in wanted], "observation")
             with torch.no_grad():
                 values[wanted] = self._policy.value(observations).numpy()
@@ -188,17 +193,19 @@ class Trainer:
         index = random.integers(len(self._demonstrations), size=self._algorithm.batch_size)
         return self._demonstrations.select(index)
 
-    def _backward_until(self, end: int) -> None:
-        for batch in self._batch.cut(self._algorithm.micro_batch_size, start=self._backwarded):
-            if self._backwarded >= end:
-                return
-            self._backward(batch)
+    def _backward_over(self, batch: Batch, *, whole: bool = True) -> None:
+        """Go on where this pass has come to: to its end, or as far as micro-batches are full."""
+        size = self._algorithm.micro_batch_size
+        ends = batch.ends(self._minibatch, segments=self._grouped)
+        for rows in batch.cut(size, ends, start=self._backwarded, whole=whole):
+            self._backward(rows)
+            if self._backwarded in ends:
+                self._descend()
 
     def _backward_again(self, epoch: int) -> None:
         random = np.random.default_rng((self._seed, self.updates, epoch))
-        shuffled = self._batch.select(random.permutation(len(self._batch)))
-        for batch in shuffled.cut(self._algorithm.micro_batch_size):
-            self._backward(batch)
+        self._backwarded = 0
+        self._backward_over(self._batch.shuffled(random, segments=self._grouped))
 
     def _backward(self, batch: Arrays) -> None:
         moments = {name: one.moments() for name, one in self._statistics.items()}
@@ -212,8 +219,6 @@ class Trainer:
         for name, values in {"loss": losses, **metrics}.items():
             self._metrics[name].append(values)
         self._backwarded += len(loss)
-        if self._backwarded % self._minibatch == 0:
-            self._descend()
 
     def _descend(self) -> None:
         norm = self._descent.norm()

@@ -153,6 +153,10 @@ class PPO:
         return 0
 
     @property
+    def grouping(self) -> None:
+        """None: episodes are not compared."""
+
+    @property
     def normalised(self) -> Sequence[str]:
         """The advantage, if its running statistics are wanted."""
         return ("advantage",) if self.normalise_advantage == "running" else ()

@@ -67,6 +67,10 @@ class SFT:
         """The expert decides and the policy only shows what it learned: nothing is sampled."""
 
     @property
+    def grouping(self) -> None:
+        """None: episodes are not compared."""
+
+    @property
     def normalised(self) -> Sequence[str]:
         """Nothing."""
         return ()
