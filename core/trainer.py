@@ -15,11 +15,13 @@ import torch
 
 from rlvla.core.batch import Batch
 from rlvla.core.errors import TrainingError
+from rlvla.core.followers import Followers
 from rlvla.core.generator import trained_parameters
+from rlvla.core.reduction import reduced
 from rlvla.core.runtime.turn import NO_TURN
 from rlvla.core.slots import PARTS
 from rlvla.core.statistics import Statistics
-from rlvla.core.types import Moment
+from rlvla.core.types import Moment, Training
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from rlvla.core.weights import Weights
 
 BETAS = (0.9, 0.95)
+FOLLOWERS = "followers.safetensors"
 _FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
 
 
@@ -50,9 +53,10 @@ class Trainer:
         weights: Weights,
         *,
         seed: int,
+        max_staleness: int = 0,
     ) -> None:
         self.updates = 0
-        self._version = 0
+        self._version = -1
         self._segments = 0
         self.turn = NO_TURN
         """What the backward passes happen in: a turn at a GPU that others use, too."""
@@ -72,18 +76,30 @@ class Trainer:
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._statistics = {name: Statistics() for name in algorithm.normalised}
         self._demonstrations = Batch()
+        steps = algorithm.epochs * algorithm.minibatches
+        self._followers = Followers(
+            algorithm.compared,
+            Training(
+                policy=policy,
+                steps=steps,
+                micro_batch_size=algorithm.micro_batch_size,
+                max_staleness=max_staleness,
+            ),
+        )
         self._begin()
 
     def accumulate(self, segments: Sequence[Segment]) -> None:
         """Add segments to the batch; see `TrainerWorker.accumulate`."""
         rows = self._read(segments)
+        if self._followers:
+            with self.turn:
+                rows |= self._followers.arrive(rows)
         if self._algorithm.whole:
             self._batch.add(rows)
             return
         self._batch.add({**rows, **self._algorithm.complete(rows)})
         if all(one.known for one in self._statistics.values()):
-            whole = len(self._batch) // self._algorithm.micro_batch_size
-            self._backward_until(whole * self._algorithm.micro_batch_size)
+            self._backward_until(self._ready())
 
     def store(self, segments: Sequence[Segment]) -> None:
         """Keep demonstrations; see `TrainerWorker.store`."""
@@ -104,7 +120,9 @@ class Trainer:
         for one in self._statistics.values():
             one.finish()
         self.updates += 1
-        metrics = {name: float(torch.cat(parts).mean()) for name, parts in self._metrics.items()}
+        metrics = {name: reduced(name, torch.cat(parts)) for name, parts in self._metrics.items()}
+        self._renew(self._version + 1)
+        metrics |= self._followers.metrics()
         self._begin()
         return metrics
 
@@ -114,7 +132,8 @@ class Trainer:
         Tensor by tensor, until the next optimizer step at the latest: it waits for the copy.
         """
         tensors = {name: one.detach().numpy() for name, one in self._parameters.items()}
-        self._version = version
+        if version > self._version:
+            self._renew(version)
         self._published = self._publisher.submit(self._weights.publish, version, tensors)
         return self._published
 
@@ -124,6 +143,8 @@ class Trainer:
         state = {"updates": self.updates, "statistics": self._moments()}
         Path(directory, "trainer.json").write_text(json.dumps(state))
         _FILES.save_file(self._optimizer_tensors(), Path(directory, "optimizer.safetensors"))
+        if followed := self._followers.state():
+            _FILES.save_file(followed, Path(directory, FOLLOWERS))
 
     def load(self, directory: str, version: int) -> None:
         """Restore what `save` wrote; see `TrainerWorker.load`."""
@@ -133,12 +154,30 @@ class Trainer:
         self.updates = state["updates"]
         self._statistics = {name: Statistics(one) for name, one in state["statistics"].items()}
         self._restore_optimizer(_FILES.load_file(Path(directory, "optimizer.safetensors")))
+        followed = Path(directory, FOLLOWERS)
+        self._followers.restore(_FILES.load_file(followed) if followed.exists() else {}, version)
+        self._version = version
         self._begin()
         self.publish(version).result()
 
     def close(self) -> None:
         """End the copying."""
         self._publisher.shutdown()
+
+    def _renew(self, version: int) -> None:
+        self._version = version
+        self._followers.begin(version)
+
+    def _ready(self) -> int:
+        """Return how many rows may have their backward pass by now.
+
+        What follows the training sees every row of a batch before its first optimizer step.
+        """
+        micro = self._algorithm.micro_batch_size
+        whole = len(self._batch) // micro * micro
+        if self._followers and len(self._batch) < self._algorithm.batch_size:
+            return min(whole, self._minibatch - micro)
+        return whole
 
     def _begin(self) -> None:
         self._batch = Batch()
@@ -202,7 +241,7 @@ class Trainer:
 
     def _backward(self, batch: Arrays) -> None:
         moments = {name: one.moments() for name, one in self._statistics.items()}
-        moment = Moment(self._version, self.updates, moments)
+        moment = Moment(self._version, self.updates, moments, self._followers.scores)
         with self.turn:
             loss, metrics = self._algorithm.loss(self._policy, batch, moment)
             total = loss.sum()
@@ -211,6 +250,8 @@ class Trainer:
             torch.autograd.backward(total / self._minibatch)
         for name, values in {"loss": loss, **metrics}.items():
             self._metrics[name].append(values.detach())
+        if self._followers:
+            self._followers.note(metrics)
         self._backwarded += len(loss)
         if self._backwarded % self._minibatch == 0:
             self._descend()
@@ -226,6 +267,8 @@ class Trainer:
             raise TrainingError(f"the gradient of update {self.updates} is not finite")
         self._published.result()  # the copy reads what the step changes
         self._optimizer.step()
+        if self._followers:
+            self._followers.step()
         self._forget_gradients()
         self._metrics["grad_norm"].append(norm[None])
 

@@ -62,7 +62,9 @@ def build_trainer(job: Job, slots: Slots, memory: Memory) -> Trainer:
     shapes = shapes_of(policy.module)
     os.ftruncate(memory.weights, weights_bytes(shapes, banks=job.banks))
     shared = Weights(shapes, map_shared(memory.weights), banks=job.banks)
-    trainer = Trainer(policy, job.algorithm, slots, shared, seed=job.seed)
+    trainer = Trainer(
+        policy, job.algorithm, slots, shared, seed=job.seed, max_staleness=job.max_staleness
+    )
     trainer.turn = _turn(job, "trainer", memory)
     return trainer
 

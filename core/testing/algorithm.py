@@ -8,13 +8,16 @@ import numpy as np
 
 from rlvla.core.testing.conformance import check_description, expect
 from rlvla.core.testing.rows import decide, observations, results
-from rlvla.core.types import Moment
+from rlvla.core.types import Moment, Training
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
+    from rlvla.core.followers import Followers
     from rlvla.core.interfaces import Algorithm, Model, Policy
-    from rlvla.core.types import Array, Arrays, SimulatorSpec
+    from rlvla.core.types import Array, Arrays, Score, SimulatorSpec
 
 ROWS = 6
 
@@ -31,7 +34,9 @@ def check_algorithm(algorithm: Algorithm, model: Model, spec: SimulatorSpec) -> 
     rows = {**seen, **decided, **results(decided)}
     rows |= {"version": np.zeros(ROWS, np.int64), "segment": np.zeros(ROWS, np.int64)}
     rows |= _targets(algorithm, rows)
-    _check_loss(algorithm, policy, {**rows, **algorithm.complete(rows)})
+    followers = _followers(algorithm, policy)
+    rows |= followers.arrive(rows)
+    _check_loss(algorithm, policy, {**rows, **algorithm.complete(rows)}, followers.scores)
 
 
 def _check_numbers(algorithm: Algorithm) -> None:
@@ -84,12 +89,26 @@ def _targets(algorithm: Algorithm, rows: Arrays) -> Arrays:
     return targets
 
 
-def _check_loss(algorithm: Algorithm, policy: Policy, batch: Arrays) -> None:
-    loss = _loss(algorithm, policy, batch)
+def _followers(algorithm: Algorithm, policy: Policy) -> Followers:
+    """Return what the algorithm compares the policy with, at the beginning of training."""
+    from rlvla.core.followers import Followers
+
+    steps, micro = algorithm.epochs * algorithm.minibatches, algorithm.micro_batch_size
+    training = Training(policy=policy, steps=steps, micro_batch_size=micro, max_staleness=0)
+    followers = Followers(algorithm.compared, training)
+    followers.begin(0)
+    return followers
+
+
+def _check_loss(
+    algorithm: Algorithm, policy: Policy, batch: Arrays, scores: Mapping[str, Score]
+) -> None:
+    moment = Moment(0, 1_000_000, dict.fromkeys(algorithm.normalised, (0.0, 1.0)), scores)
+    loss = _loss(algorithm, policy, batch, moment)
     expect("the loss must be finite for every decision", holds=bool(loss.isfinite().all()))
     expect("the loss must have a gradient", holds=loss.requires_grad)
     order = np.arange(ROWS)[::-1]
-    parts = [_loss(algorithm, policy, _rows(batch, index)) for index in np.split(order, [2])]
+    parts = [_loss(algorithm, policy, _rows(batch, index), moment) for index in np.split(order, [2])]
     apart = np.concatenate([part.detach().numpy() for part in parts])[::-1]
     expect(
         "the loss of a decision must not depend on the micro-batch that it is in",
@@ -97,9 +116,8 @@ def _check_loss(algorithm: Algorithm, policy: Policy, batch: Arrays) -> None:
     )
 
 
-def _loss(algorithm: Algorithm, policy: Policy, batch: Arrays) -> Tensor:
+def _loss(algorithm: Algorithm, policy: Policy, batch: Arrays, moment: Moment) -> Tensor:
     """Return the losses [B], after a look at their shape and that of the metrics."""
-    moment = Moment(0, 1_000_000, dict.fromkeys(algorithm.normalised, (0.0, 1.0)))
     loss, metrics = algorithm.loss(policy, batch, moment)
     rows = len(batch["action"])
     for name, one in {"the loss": loss, **metrics}.items():
