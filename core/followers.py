@@ -9,21 +9,34 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from rlvla.core.types import Training
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from torch import Tensor
 
-    from rlvla.core.interfaces import Follower, Proximal
-    from rlvla.core.types import Array, Arrays, Score, Training
+    from rlvla.core.interfaces import Algorithm, Follower, Policy
+    from rlvla.core.types import Array, Arrays, Score
+
+
+def follow(policy: Policy, algorithm: Algorithm, *, max_staleness: int) -> Followers:
+    """Return what follows the training of a policy by an algorithm."""
+    training = Training(
+        policy=policy,
+        steps=algorithm.epochs * algorithm.minibatches,
+        micro_batch_size=algorithm.micro_batch_size,
+        max_staleness=max_staleness,
+    )
+    made = {name: one.follow(training, name) for name, one in algorithm.compared.items()}
+    return Followers({name: one for name, one in made.items() if one is not None})
 
 
 class Followers:
     """What follows a training, by name; empty if the behaviour's record suffices."""
 
-    def __init__(self, compared: Mapping[str, Proximal], training: Training) -> None:
-        made = {name: one.follow(training, name) for name, one in compared.items()}
-        self._all: dict[str, Follower] = {name: one for name, one in made.items() if one}
+    def __init__(self, followers: Mapping[str, Follower]) -> None:
+        self._all = followers
         self._version = 0
         self._seconds = dict.fromkeys(self._all, 0.0)
         self._told: list[Mapping[str, Tensor]] = []

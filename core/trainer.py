@@ -21,7 +21,7 @@ from rlvla.core.reduction import reduced
 from rlvla.core.runtime.turn import NO_TURN
 from rlvla.core.slots import PARTS
 from rlvla.core.statistics import Statistics
-from rlvla.core.types import Moment, Training
+from rlvla.core.types import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,13 +53,14 @@ class Trainer:
         weights: Weights,
         *,
         seed: int,
-        max_staleness: int = 0,
     ) -> None:
         self.updates = 0
         self._version = -1
         self._segments = 0
         self.turn = NO_TURN
         """What the backward passes happen in: a turn at a GPU that others use, too."""
+        self.followers = Followers({})
+        """What the algorithm compares the policy with."""
         self._policy = policy
         self._algorithm = algorithm
         self._slots = slots
@@ -76,24 +77,14 @@ class Trainer:
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._statistics = {name: Statistics() for name in algorithm.normalised}
         self._demonstrations = Batch()
-        steps = algorithm.epochs * algorithm.minibatches
-        self._followers = Followers(
-            algorithm.compared,
-            Training(
-                policy=policy,
-                steps=steps,
-                micro_batch_size=algorithm.micro_batch_size,
-                max_staleness=max_staleness,
-            ),
-        )
         self._begin()
 
     def accumulate(self, segments: Sequence[Segment]) -> None:
         """Add segments to the batch; see `TrainerWorker.accumulate`."""
         rows = self._read(segments)
-        if self._followers:
+        if self.followers:
             with self.turn:
-                rows |= self._followers.arrive(rows)
+                rows |= self.followers.arrive(rows)
         if self._algorithm.whole:
             self._batch.add(rows)
             return
@@ -122,7 +113,7 @@ class Trainer:
         self.updates += 1
         metrics = {name: reduced(name, torch.cat(parts)) for name, parts in self._metrics.items()}
         self._renew(self._version + 1)
-        metrics |= self._followers.metrics()
+        metrics |= self.followers.metrics()
         self._begin()
         return metrics
 
@@ -143,7 +134,7 @@ class Trainer:
         state = {"updates": self.updates, "statistics": self._moments()}
         Path(directory, "trainer.json").write_text(json.dumps(state))
         _FILES.save_file(self._optimizer_tensors(), Path(directory, "optimizer.safetensors"))
-        if followed := self._followers.state():
+        if followed := self.followers.state():
             _FILES.save_file(followed, Path(directory, FOLLOWERS))
 
     def load(self, directory: str, version: int) -> None:
@@ -155,7 +146,7 @@ class Trainer:
         self._statistics = {name: Statistics(one) for name, one in state["statistics"].items()}
         self._restore_optimizer(_FILES.load_file(Path(directory, "optimizer.safetensors")))
         followed = Path(directory, FOLLOWERS)
-        self._followers.restore(_FILES.load_file(followed) if followed.exists() else {}, version)
+        self.followers.restore(_FILES.load_file(followed) if followed.exists() else {}, version)
         self._version = version
         self._begin()
         self.publish(version).result()
@@ -166,7 +157,7 @@ class Trainer:
 
     def _renew(self, version: int) -> None:
         self._version = version
-        self._followers.begin(version)
+        self.followers.begin(version)
 
     def _ready(self) -> int:
         """Return how many rows may have their backward pass by now.
@@ -175,7 +166,7 @@ class Trainer:
         """
         micro = self._algorithm.micro_batch_size
         whole = len(self._batch) // micro * micro
-        if self._followers and len(self._batch) < self._algorithm.batch_size:
+        if self.followers and len(self._batch) < self._algorithm.batch_size:
             return min(whole, self._minibatch - micro)
         return whole
 
@@ -241,7 +232,7 @@ class Trainer:
 
     def _backward(self, batch: Arrays) -> None:
         moments = {name: one.moments() for name, one in self._statistics.items()}
-        moment = Moment(self._version, self.updates, moments, self._followers.scores)
+        moment = Moment(self._version, self.updates, moments, self.followers.scores)
         with self.turn:
             loss, metrics = self._algorithm.loss(self._policy, batch, moment)
             total = loss.sum()
@@ -250,8 +241,8 @@ class Trainer:
             torch.autograd.backward(total / self._minibatch)
         for name, values in {"loss": loss, **metrics}.items():
             self._metrics[name].append(values.detach())
-        if self._followers:
-            self._followers.note(metrics)
+        if self.followers:
+            self.followers.note(metrics)
         self._backwarded += len(loss)
         if self._backwarded % self._minibatch == 0:
             self._descend()
@@ -267,8 +258,8 @@ class Trainer:
             raise TrainingError(f"the gradient of update {self.updates} is not finite")
         self._published.result()  # the copy reads what the step changes
         self._optimizer.step()
-        if self._followers:
-            self._followers.step()
+        if self.followers:
+            self.followers.step()
         self._forget_gradients()
         self._metrics["grad_norm"].append(norm[None])
 

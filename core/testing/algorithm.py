@@ -8,14 +8,13 @@ import numpy as np
 
 from rlvla.core.testing.conformance import check_description, expect
 from rlvla.core.testing.rows import decide, observations, results
-from rlvla.core.types import Moment, Training
+from rlvla.core.types import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from rlvla.core.followers import Followers
     from rlvla.core.interfaces import Algorithm, Model, Policy
     from rlvla.core.types import Array, Arrays, Score, SimulatorSpec
 
@@ -24,6 +23,8 @@ ROWS = 6
 
 def check_algorithm(algorithm: Algorithm, model: Model, spec: SimulatorSpec) -> None:
     """Check an algorithm on made-up decisions of a model's policy, fresh from its seed."""
+    from rlvla.core.followers import follow
+
     check_description(algorithm)
     _check_numbers(algorithm)
     algorithm.check(spec, model.decision_fields(spec))
@@ -34,7 +35,8 @@ def check_algorithm(algorithm: Algorithm, model: Model, spec: SimulatorSpec) -> 
     rows = {**seen, **decided, **results(decided)}
     rows |= {"version": np.zeros(ROWS, np.int64), "segment": np.zeros(ROWS, np.int64)}
     rows |= _targets(algorithm, rows)
-    followers = _followers(algorithm, policy)
+    followers = follow(policy, algorithm, max_staleness=0)
+    followers.begin(0)
     rows |= followers.arrive(rows)
     _check_loss(algorithm, policy, {**rows, **algorithm.complete(rows)}, followers.scores)
 
@@ -89,17 +91,6 @@ def _targets(algorithm: Algorithm, rows: Arrays) -> Arrays:
     return targets
 
 
-def _followers(algorithm: Algorithm, policy: Policy) -> Followers:
-    """Return what the algorithm compares the policy with, at the beginning of training."""
-    from rlvla.core.followers import Followers
-
-    steps, micro = algorithm.epochs * algorithm.minibatches, algorithm.micro_batch_size
-    training = Training(policy=policy, steps=steps, micro_batch_size=micro, max_staleness=0)
-    followers = Followers(algorithm.compared, training)
-    followers.begin(0)
-    return followers
-
-
 def _check_loss(
     algorithm: Algorithm, policy: Policy, batch: Arrays, scores: Mapping[str, Score]
 ) -> None:
@@ -108,7 +99,9 @@ def _check_loss(
     expect("the loss must be finite for every decision", holds=bool(loss.isfinite().all()))
     expect("the loss must have a gradient", holds=loss.requires_grad)
     order = np.arange(ROWS)[::-1]
-    parts = [_loss(algorithm, policy, _rows(batch, index), moment) for index in np.split(order, [2])]
+    parts = [
+        _loss(algorithm, policy, _rows(batch, index), moment) for index in np.split(order, [2])
+    ]
     apart = np.concatenate([part.detach().numpy() for part in parts])[::-1]
     expect(
         "the loss of a decision must not depend on the micro-batch that it is in",

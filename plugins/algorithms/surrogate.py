@@ -10,8 +10,8 @@ where both exponential and gradient are still finite.
 
 If the ratio is to a proximal policy p and not to the behaviour b, each entry has the weight
 w = p / b without gradient (arXiv 2110.00641, eq. 3). A correction bounds w; where there is no
-proximal policy, it takes entries out or damps them by the same rule, applied to rho. The mean counts
-what it takes out: the gradient of a decision then depends on that decision alone.
+proximal policy, it takes entries out or damps them by the same rule, applied to rho. The mean
+counts what it takes out: the gradient of a decision then depends on that decision alone.
 """
 
 from __future__ import annotations
@@ -86,13 +86,10 @@ class Surrogate:
         log_ratio = log_ratio.sum(2, keepdim=True)
         return log_ratio.sum(1, keepdim=True) if self.level == "chunk" else log_ratio
 
-    def _weight(
-        self, log_ratio: Tensor, log_weight: Tensor | None, valid: Tensor | None
-    ) -> Tensor:
+    def _weight(self, log_ratio: Tensor, log_weight: Tensor | None, valid: Tensor | None) -> Tensor:
         """Return what the loss of each entry is multiplied by, without gradient."""
-        if log_weight is None:
-            given = log_ratio
-        else:
+        given = log_ratio
+        if log_weight is not None:
             given = self.leveled(log_weight, valid).clamp(-20, 20)
         used = given if self.correction is None else self.correction.bounded(given, valid)
         return (used - given if log_weight is None else used).exp()

@@ -1,6 +1,6 @@
 """A Gaussian in the log-ratio in place of the clip (GIPO, arXiv 2603.03955): per entry
 
-    -A rho g(rho),    g = exp(-(log rho / sigma)^2 / 2) without gradient,    rho = pi / b.
+-A rho g(rho),    g = exp(-(log rho / sigma)^2 / 2) without gradient,    rho = pi / b.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Truncate:
         require_coarser(self.level, level)
         if not decoupled:
             raise ValueError(
-                "type 'truncate' bounds the weight of a proximal policy, and proximal: behaviour has "
+                "type 'truncate' bounds the weight of a proximal policy; proximal: behaviour has "
                 "none; choose another, as recompute"
             )
 
