@@ -69,7 +69,7 @@ class Followers:
         """Tell of an optimizer step; see `Follower.step`."""
         names = self._told[0] if self._told else ()
         means = {
-            name: float(torch.cat([one[name].detach() for one in self._told]).mean())
+            name: float(torch.cat([one[name] for one in self._told]).mean())
             for name in names
         }
         self._told = []

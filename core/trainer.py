@@ -235,12 +235,12 @@ class Trainer:
         moment = Moment(self._version, self.updates, moments, self.followers.scores)
         with self.turn:
             loss, metrics = self._algorithm.loss(self._policy, batch, moment)
-            total = loss.sum()
-            if not math.isfinite(total.item()):  # a clipped ratio of NaN has a gradient of zero
+            losses = loss.detach()
+            if not math.isfinite(losses.sum().item()):  # a clipped ratio of NaN has no gradient
                 raise TrainingError(f"the loss of update {self.updates} is not finite")
-            torch.autograd.backward(total / self._minibatch)
-        for name, values in {"loss": loss, **metrics}.items():
-            self._metrics[name].append(values.detach())
+            torch.autograd.backward(loss, torch.full_like(losses, 1 / self._minibatch))
+        for name, values in {"loss": losses, **metrics}.items():
+            self._metrics[name].append(values)
         if self.followers:
             self.followers.note(metrics)
         self._backwarded += len(loss)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -244,6 +245,7 @@ def result_fields(chunk: int) -> dict[str, Field]:
     }
 
 
+@lru_cache(maxsize=1024)
 def encode_instruction(text: str) -> NDArray[np.uint8]:
     """Return `text` as uint8 [INSTRUCTION_BYTES]; raise ValueError if it does not fit."""
     data = text.encode()
