@@ -68,10 +68,7 @@ class Followers:
     def step(self) -> None:
         """Tell of an optimizer step; see `Follower.step`."""
         names = self._told[0] if self._told else ()
-        means = {
-            name: float(torch.cat([one[name] for one in self._told]).mean())
-            for name in names
-        }
+        means = {name: float(torch.cat([one[name] for one in self._told]).mean()) for name in names}
         self._told = []
         for name, one in self._all.items():
             with self._timed(name):
