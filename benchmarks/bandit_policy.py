@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,7 +42,7 @@ class Networks(nn.Module):
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             drawn = [torch.rand(before, after, generator=one) * 2 - 1 for one in generators]
             self.weights.append(nn.Parameter(torch.stack(drawn) / math.sqrt(before)))
             self.biases.append(nn.Parameter(torch.zeros(len(seeds), 1, after)))
