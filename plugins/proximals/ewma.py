@@ -15,8 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -85,7 +83,6 @@ class Average:
         del rows
         return {}
 
-    @torch.no_grad()
     def step(self, metrics: Mapping[str, float]) -> None:
         """Take the new weights into the average, or begin it with them."""
         from rlvla.core.generator import trained_parameters
@@ -96,7 +93,7 @@ class Average:
         old, self._total = self._total, self._beta * self._total + 1
         for name, one in trained_parameters(self._scorer.policy.module).items():
             average = self._weights[name]
-            average.mul_(self._beta * old / self._total).add_(one, alpha=1 / self._total)
+            average.mul_(self._beta * old / self._total).add_(one.detach(), alpha=1 / self._total)
 
     def log_prob(self, batch: Arrays, current: Tensor, version: int) -> Tensor:
         """Score the micro-batch with the average as it is."""
@@ -105,6 +102,8 @@ class Average:
 
     def state(self) -> Mapping[str, Tensor]:
         """Return the average and what it weighs."""
+        import torch
+
         total = torch.tensor(self._total, dtype=torch.float64)
         return {**{f"weights/{name}": one for name, one in self._weights.items()}, "total": total}
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -80,6 +78,8 @@ class Resident:
 
     def state(self) -> Mapping[str, Tensor]:
         """Return both copies, as `version/name`, and the present version."""
+        import torch
+
         state = {
             f"{version}/{name}": tensor
             for version, weights in self._held.items()

@@ -315,5 +315,5 @@ class Demanding(Interpolate):
 
 
 def test_what_the_model_does_not_record_is_named() -> None:
-    with pytest.raises(ValueError, match="^proximal needs a model that records logits, "):
+    with pytest.raises(ValueError, match="proximal needs a model that records logits, hidden"):
         PPO(proximal=Demanding()).check(SPEC, FIELDS)
