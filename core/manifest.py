@@ -204,8 +204,7 @@ def _named(value: Any, components: Components) -> Any:  # noqa: ANN401 - plain d
     entries = {key: _named(item, components) for key, item in cast("Plain", value).items()}
     spelled = entries.get("type")
     if isinstance(spelled, str) and ":" in spelled:
-        names = (registry.name_of(spelled) for registry in components)
-        entries["type"] = next(filter(None, names), spelled)
+        entries["type"] = components.name_of(spelled) or spelled
     return entries
 
 

@@ -168,6 +168,11 @@ class Components:
                 return registry
         raise TypeError(f"no kind of component has the contract {contract.__qualname__}")
 
+    def name_of(self, spelled: str) -> str | None:
+        """Return the name of the factory `"module:qualname"` of any kind; None if it has none."""
+        names = (registry.name_of(spelled) for registry in self)
+        return next(filter(None, names), None)
+
     def owned_by(self, owner: str) -> Components:
         """Return empty registries whose names will be credited to `owner`."""
         scratch = Components()
