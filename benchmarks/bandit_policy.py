@@ -53,7 +53,7 @@ class Networks(nn.Module):
         for weight, bias in hidden:
             context = torch.baddbmm(bias, context, weight).tanh()
         logits = torch.baddbmm(last[1], context, last[0])
-        return logits.unflatten(2, (TOKENS, VALUES)).log_softmax(-1)
+        return logits.view(*logits.shape[:2], TOKENS, VALUES).log_softmax(-1)
 
 
 class BanditPolicy:

@@ -20,6 +20,7 @@ import statistics
 import time
 from collections import deque
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ from rlvla.plugins.proximals.recompute import Recompute
 from rlvla.plugins.proximals.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -145,43 +146,70 @@ def imitate(policy: BanditPolicy, bandit: Bandit) -> None:
         optimizer.step()
 
 
+def stale(
+    bandit: Bandit, policy: BanditPolicy, staleness: int
+) -> Iterator[tuple[list[dict[str, Array]], NDArray[np.float64]]]:
+    """Yield batches that were made `staleness` versions ago, and the success of the present one.
+
+    The caller makes one version between two batches; the first ones are all of version 0.
+    """
+    waiting: deque[list[dict[str, Array]]] = deque()
+    for version in count(-staleness):
+        parts, right = bandit.decide(policy)
+        made = {"version": np.full(len(parts[0]["tokens"]), max(version, 0))}
+        waiting.append([part | made for part in parts])
+        if len(waiting) > staleness:
+            yield waiting.popleft(), right
+
+
+class Learner:
+    """One method that trains a policy, as the core's trainer would."""
+
+    def __init__(
+        self, policy: BanditPolicy, seeds: int, options: Mapping[str, Any], *, staleness: int
+    ) -> None:
+        self._algorithm = PPO(
+            batch_size=seeds * PARTS * PART,
+            micro_batch_size=seeds * PART,
+            minibatches=PARTS,
+            normalise_advantage=False,
+            value_coef=0.0,
+            ratio_level="token",
+            **options,
+        )
+        self._policy: Any = policy  # scores, which is all that is asked of a policy here
+        self._followers = follow(self._policy, self._algorithm, max_staleness=staleness)
+        self._optimizer = torch.optim.AdamW(
+            policy.module.parameters(), LR, weight_decay=0.0, fused=True
+        )
+
+    def update(self, parts: Sequence[dict[str, Array]], version: int) -> None:
+        """Train on a batch, one optimizer step for each part of it."""
+        self._followers.begin(version)
+        batch = [{**part, **self._followers.arrive(part)} for part in parts]
+        moment = Moment(version, version, {}, self._followers.scores)
+        for part in batch:
+            loss, metrics = self._algorithm.loss(self._policy, part, moment)
+            self._optimizer.zero_grad()
+            torch.autograd.backward(loss.sum() / PART)
+            self._optimizer.step()
+            self._followers.note(metrics)
+            self._followers.step()
+
+
 def run(
     options: Mapping[str, Any], seeds: Sequence[int], staleness: int, iterations: int
 ) -> Outcome:
     """Train all seeds with one method, on batches made `staleness` versions before."""
     bandit, policy = Bandit(seeds), BanditPolicy(seeds)
     imitate(policy, bandit)
-    algorithm = PPO(
-        batch_size=len(seeds) * PARTS * PART,
-        micro_batch_size=len(seeds) * PART,
-        minibatches=PARTS,
-        normalise_advantage=False,
-        value_coef=0.0,
-        ratio_level="token",
-        **options,
-    )
-    followers = follow(policy, algorithm, max_staleness=staleness)
-    optimizer = torch.optim.AdamW(policy.module.parameters(), LR, weight_decay=0.0, fused=True)
-    waiting: deque[list[dict[str, Array]]] = deque()
+    learner = Learner(policy, len(seeds), options, staleness=staleness)
     curve: list[NDArray[np.float64]] = []
-    for version in range(iterations):
-        followers.begin(version)
-        while len(waiting) <= staleness:
-            parts, right = bandit.decide(policy)
-            for part in parts:
-                part["version"] = np.full(len(part["tokens"]), version)
-            waiting.append(parts)
+    for version, (parts, right) in enumerate(stale(bandit, policy, staleness)):
+        if version == iterations:
+            break
         curve.append(right)
-        batch = [{**part, **followers.arrive(part)} for part in waiting.popleft()]
-        moment = Moment(version, version, {}, followers.scores)
-        for part in batch:
-            loss, metrics = algorithm.loss(policy, part, moment)
-            optimizer.zero_grad()
-            torch.autograd.backward(loss.sum() / PART)
-            optimizer.step()
-            if followers:
-                followers.note(metrics)
-                followers.step()
+        learner.update(parts, version)
     return outcome(np.array(curve))
 
 
