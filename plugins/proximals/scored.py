@@ -72,9 +72,11 @@ class Scored:
         """Take the weights back."""
         self._versions.restore(state)
 
-    def _parts(self, made: Array) -> list[tuple[Array, Weights | None]]:
+    def _parts(self, made: Array) -> list[tuple[Array | slice, Weights | None]]:
         """Return the places of the rows that the same weights score, and these weights."""
         weights = {version: self._versions.of(version) for version in np.unique(made).tolist()}
         distinct = {id(one): one for one in weights.values()}
+        if len(distinct) == 1:
+            return [(slice(None), one) for one in distinct.values()]  # a view, not a copy
         chosen = np.array([id(weights[version]) for version in made.tolist()])
         return [(np.flatnonzero(chosen == key), one) for key, one in distinct.items()]

@@ -28,7 +28,8 @@ Weights: TypeAlias = "Mapping[str, Tensor]"
 
 def copied(module: nn.Module) -> dict[str, Tensor]:
     """Return copies of the trained parameters as they are now."""
-    return {name: one.detach().clone() for name, one in trained_parameters(module).items()}
+    own = {name: one.detach() for name, one in trained_parameters(module).items()}
+    return {name: one.clone(memory_format=torch.contiguous_format) for name, one in own.items()}
 
 
 @contextmanager

@@ -80,6 +80,8 @@ def check_of(kind: str, companions: Companions) -> Callable[[Any], None] | None:
         "simulator": testing.check_simulator,
         "model": lambda one: testing.check_model(one, spec),
         "algorithm": lambda one: testing.check_algorithm(one, model, spec),
+        "proximal": lambda one: testing.check_proximal(one, model, spec),
+        "correction": testing.check_correction,
         "batching": testing.check_batching,
         "sharding": testing.check_sharding,
     }
