@@ -160,15 +160,13 @@ class Trainer:
         self.followers.begin(version)
 
     def _ready(self) -> int:
-        """Return how many rows may have their backward pass by now.
+        """Return how many rows may have their backward pass before the batch is finished.
 
         What follows the training sees every row of a batch before its first optimizer step.
         """
         micro = self._algorithm.micro_batch_size
         whole = len(self._batch) // micro * micro
-        if self.followers and len(self._batch) < self._algorithm.batch_size:
-            return min(whole, self._minibatch - micro)
-        return whole
+        return min(whole, self._minibatch - micro) if self.followers else whole
 
     def _begin(self) -> None:
         self._batch = Batch()

@@ -99,10 +99,10 @@ def _check_state(
     follower.step({})
     follower.begin(1)
     second.restore({name: one.clone() for name, one in follower.state().items()})
-    scores = [_scored(one, policy, rows, 1) for one in (follower, second)]
+    first, again = (_scored(one, policy, rows, 1) for one in (follower, second))
     expect(
         "what restores a state must go on with the same log-probabilities",
-        holds=np.array_equal(*scores),
+        holds=np.array_equal(first, again),
     )
 
 
