@@ -30,7 +30,7 @@ from bandit_policy import CONTEXT, TOKENS, VALUES, BanditPolicy
 
 from rlvla.core.followers import follow
 from rlvla.core.page import STYLE
-from rlvla.core.plot import Curve, line_plot
+from rlvla.core.plot import LEFT, TOP, Curve, line_plot
 from rlvla.core.types import Moment
 from rlvla.plugins.algorithms.ppo import PPO
 from rlvla.plugins.corrections.gipo import GIPO
@@ -77,6 +77,20 @@ PLOTTED = (
     *("behaviour", "behaviour, gipo", "recompute, truncate", "recompute, m2po"),
     *("interpolate, truncate", "ewma, truncate"),
 )
+
+PAGE = """# What stale data cost, and what helps
+
+A bandit of 4 tokens, trained on batches that are exactly η versions old: the median over seeds of
+the iterations until 60 % of the decisions succeed, and the mean success at the end. Rows name the
+options `proximal` and `correction` of `ppo`, with their defaults. One learning rate for all, none
+tuned; staleness is a fixed delay, and generator and trainer compute alike, so `snapshot` finds what
+was recorded and is `behaviour`.
+
+{table}
+![iterations to 60 % over staleness]({plot})
+
+Written by {told}.
+"""
 
 
 @dataclass(frozen=True)
@@ -236,20 +250,35 @@ def table(outcomes: Mapping[str, Mapping[int, Outcome]], staleness: Sequence[int
 
 def plot(outcomes: Mapping[str, Mapping[int, Outcome]], iterations: int) -> str:
     """Return an SVG of the median iterations to the goal; those that never reached it, as all."""
+    names = [name for name in PLOTTED if name in outcomes]
+    medians = {
+        name: [(eta, statistics.median(one.reached)) for eta, one in outcomes[name].items()]
+        for name in names
+    }
     curves = [
-        Curve(
-            name,
-            [
-                (eta, min(statistics.median(one.reached), iterations))
-                for eta, one in outcomes[name].items()
-            ],
-        )
-        for name in PLOTTED
-        if name in outcomes
+        Curve(name, [(eta, min(median, iterations)) for eta, median in medians[name]])
+        for name in names
     ]
     drawn = line_plot(curves, x_label="staleness in versions", y_label="iterations to 60 %")
-    frame = '<svg xmlns="http://www.w3.org/2000/svg" '
-    return drawn.replace("<svg ", frame, 1).replace(">", f"><style>{STYLE}</style>", 1)
+    legend = "".join(
+        f'<text class="name c{number}" style="fill: var(--c)" x="{LEFT + 12}" '
+        f'y="{TOP + 12 + 14 * number}">{name}</text>'
+        for number, name in enumerate(names)
+    )
+    framed = drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    return framed.replace(">", f"><style>{STYLE}</style>", 1).replace("</svg>", f"{legend}</svg>")
+
+
+def write(
+    out: Path, outcomes: Mapping[str, Mapping[int, Outcome]], *, told: str, iterations: int
+) -> None:
+    """Write the page and its plot; `told` says how they came about."""
+    staleness = [*next(iter(outcomes.values()))]
+    svg = Path(f"{out}.svg")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    svg.write_text(plot(outcomes, iterations))
+    text = PAGE.format(table=table(outcomes, staleness), plot=svg.name, told=told)
+    Path(f"{out}_data.md").write_text(text)
 
 
 def main() -> None:
@@ -277,11 +306,12 @@ def main() -> None:
             end = " ".join(f"{one:.3f}" for one in found.end)
             seconds = time.perf_counter() - began
             print(f"{name:26} {eta:3}  {reached}  {end}  {seconds:.0f} s", flush=True)
-    written = table(outcomes, staleness)
-    print(written)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    Path(f"{arguments.out}_data.md").write_text(written)
-    Path(f"{arguments.out}.svg").write_text(plot(outcomes, arguments.iterations))
+    print(table(outcomes, staleness))
+    told = (
+        f"`python benchmarks/stale_bandit.py --first {arguments.first} --seeds {arguments.seeds} "
+        f"--staleness {arguments.staleness} --iterations {arguments.iterations}`"
+    )
+    write(arguments.out, outcomes, told=told, iterations=arguments.iterations)
 
 
 if __name__ == "__main__":
