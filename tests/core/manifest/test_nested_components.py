@@ -64,6 +64,7 @@ class Clip:
     centre: Proximal = field(default_factory=Record)  # type: ignore[assignment]  # has no methods
     cap: Correction | None = None
     demonstrations = 0
+    grouping = None
 
     def check(self, spec: SimulatorSpec, model: Mapping[str, Field]) -> None:
         if getattr(self.cap, "at", None) == 1.0:
