@@ -53,7 +53,7 @@ class CategoricalPolicy:
         likely = log_probs.numpy()
         reached = np.exp(likely.astype(np.float64)).cumsum(-1)
         drawn = uniform(seeds, self._shape[0])[..., None] * reached[..., -1:]
-        chosen = np.where(
+        chosen: NDArray[np.int64] = np.where(
             temperature[:, None] > 0, np.count_nonzero(reached < drawn, axis=-1), likely.argmax(-1)
         )
         return {
