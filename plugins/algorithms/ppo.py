@@ -19,24 +19,27 @@ Where this differs from the paper, or from what is commonly run:
 * Actions that the end of an episode kept from being executed have no part in anything.
 * Advantages are normalised by running statistics, so that a loss needs no later decision; by those
   of the batch or minibatch, as is common, if `normalise_advantage` says so.
-* The ratio is to the recorded behaviour policy, however stale; there is no third policy.
+* A `proximal` policy other than the behaviour decouples clip and weight (see `staleness`).
 * Decisions weigh the same, so a token of a chunk that was cut short weighs more, unless
   `aggregation: token`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from rlvla.core.interfaces import Correction, Proximal  # noqa: TC001 - read at run time
 from rlvla.plugins.algorithms.aggregation import weights
 from rlvla.plugins.algorithms.critic import CriticLoss
 from rlvla.plugins.algorithms.estimation import Estimation
 from rlvla.plugins.algorithms.mask import mean
 from rlvla.plugins.algorithms.normalisation import of_batch, of_minibatch, running
 from rlvla.plugins.algorithms.ranges import require, require_whole_batches
+from rlvla.plugins.algorithms.staleness import Staleness
 from rlvla.plugins.algorithms.surrogate import Surrogate
 from rlvla.plugins.algorithms.vtrace import VTrace
+from rlvla.plugins.proximals.behaviour import Behaviour
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,13 +124,19 @@ class PPO:
     """Of sampling while training; also inside the recorded log-probabilities."""
     critic_warmup: int = 0
     """First batches, in which only the critic's loss acts."""
+    proximal: Proximal = field(default_factory=Behaviour)
+    """The policy that the ratio is to, and around which it is clipped."""
+    correction: Correction | None = None
+    """What bounds the weight of a decision, proximal over behaviour policy."""
+    kl_coef: float = 0.0
+    """Weight of the divergence from the policy that the phase began with, per token."""
 
     def __post_init__(self) -> None:
         require_whole_batches(self.batch_size, self.micro_batch_size, self.minibatches)
         require(self, "epochs dual_clip lr_decay clip_decay", low=1)
         require(self, "gamma gae_lambda clip_low beta2", low=0, high=1)
         require(self, "lr value_lr weight_decay value_coef entropy_coef critic_warmup", low=0)
-        require(self, "clip_high value_clip max_grad_norm adam_eps c_bar", low=0)
+        require(self, "kl_coef clip_high value_clip max_grad_norm adam_eps c_bar", low=0)
         require(self, "huber_delta reward_scale", low=1e-6)
         require(self, "rho_bar", low=self.c_bar)
         self._surrogate = Surrogate(
@@ -135,6 +144,10 @@ class PPO:
             clip_low=self.clip_low,
             clip_high=self.clip_high,
             dual_clip=self.dual_clip,
+            correction=self.correction,
+        )
+        self._staleness = Staleness(
+            proximal=self.proximal, correction=self.correction, kl_coef=self.kl_coef
         )
         self._critic = CriticLoss(clip=self.value_clip, huber_delta=self.huber_delta)
         self._estimation = Estimation(
@@ -151,6 +164,10 @@ class PPO:
     def demonstrations(self) -> int:
         """None: the policy's own decisions are learned from."""
         return 0
+
+    @property
+    def grouping(self) -> None:
+        """None: episodes are not compared."""
 
     @property
     def normalised(self) -> Sequence[str]:
@@ -172,6 +189,12 @@ class PPO:
         values = model["value"].shape[0]
         if values != needed:
             raise ValueError(f"advantage_level needs {needed} values a decision, not {values}")
+        self._staleness.check(self.ratio_level, model)
+
+    @property
+    def compared(self) -> Mapping[str, Proximal]:
+        """The proximal policy and, if there is a penalty, the reference policy."""
+        return self._staleness.compared
 
     def _check_whole(self) -> None:
         """Raise ValueError for options that each make sense, but not together."""
@@ -249,11 +272,11 @@ class PPO:
         given = {name: torch.from_numpy(batch[name]).to(scores.log_prob.device) for name in names}
         valid = None if batch["valid"].all() else given["valid"]
         advantage = self._normalised(given["advantage"], moment)
-        left = _left(moment.updates, self.clip_decay)
-        surrogate = replace(
-            self._surrogate, clip_low=left * self.clip_low, clip_high=left * self.clip_high
-        )
-        metrics = surrogate.terms(scores.log_prob - given["log_prob"], advantage, valid)
+        current = scores.log_prob
+        ratios = self._staleness.log_ratios(current, given["log_prob"], batch, moment)
+        surrogate = self._clipping(moment.updates)
+        metrics = surrogate.terms(ratios[0], advantage, valid, ratios[1])
+        metrics |= self._staleness.drift(*ratios, valid)
         value_loss = self._critic.of(scores.value, given["value"], given["return"], valid)
         entropy = mean(scores.entropy, valid)
         total = self.value_coef * value_loss
@@ -261,10 +284,21 @@ class PPO:
             total = total + metrics["policy_loss"]
             if self.entropy_coef:
                 total = total - self.entropy_coef * entropy
+            if self.kl_coef:
+                kl = self._staleness.divergence(current, valid, batch, moment)
+                total = total + self.kl_coef * kl
+                metrics["reference_kl"] = kl
         if "weight" in batch:
             total = total * total.new_tensor(batch["weight"])
         metrics |= {"value_loss": value_loss, "entropy": entropy}
         return total, {name: metric.detach() for name, metric in metrics.items()}
+
+    def _clipping(self, update: int) -> Surrogate:
+        if self.clip_decay is None:
+            return self._surrogate
+        left = _left(update, self.clip_decay)
+        low, high = left * self.clip_low, left * self.clip_high
+        return replace(self._surrogate, clip_low=low, clip_high=high)
 
     def _normalised(self, advantage: Tensor, moment: Moment) -> Tensor:
         if self.normalise_advantage == "running":

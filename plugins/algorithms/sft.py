@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from rlvla.core.interfaces import Policy
+    from rlvla.core.interfaces import Policy, Proximal
     from rlvla.core.types import Arrays, Field, Moment, SimulatorSpec
 
 
@@ -67,6 +67,10 @@ class SFT:
         """The expert decides and the policy only shows what it learned: nothing is sampled."""
 
     @property
+    def grouping(self) -> None:
+        """None: episodes are not compared."""
+
+    @property
     def normalised(self) -> Sequence[str]:
         """Nothing."""
         return ()
@@ -76,6 +80,11 @@ class SFT:
         del spec
         if self.value_coef > 0 and "value" not in model:
             raise ValueError("value_coef must be 0 for a model that records no value")
+
+    @property
+    def compared(self) -> Mapping[str, Proximal]:
+        """Nothing."""
+        return {}
 
     def parameter_groups(self, policy: nn.Module) -> list[dict[str, object]]:
         """Return the trainable parameters in one group."""

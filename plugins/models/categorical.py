@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from rlvla.core.types import Array, Arrays, SimulatorSpec
+    from rlvla.core.types import Arrays, SimulatorSpec
     from rlvla.plugins.models.actor_critic import ActorCritic
 
 IMPOSSIBLE = -1e9
@@ -53,8 +53,8 @@ class CategoricalPolicy:
         likely = log_probs.numpy()
         reached = np.exp(likely.astype(np.float64)).cumsum(-1)
         drawn = uniform(seeds, self._shape[0])[..., None] * reached[..., -1:]
-        sampled: Array = (reached < drawn).sum(-1)
-        chosen: Array = np.where(temperature[:, None] > 0, sampled, likely.argmax(-1))
+        sampled, best = (reached < drawn).sum(-1), likely.argmax(-1)
+        chosen = np.where(temperature[:, None] > 0, sampled, best)
         return {
             "action": (self._low + chosen).astype(np.float32)[:, None],
             "log_prob": np.take_along_axis(likely, chosen[..., None], -1)[:, None, :, 0],

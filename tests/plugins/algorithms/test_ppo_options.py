@@ -195,7 +195,7 @@ def test_only_what_relates_decisions_waits_for_the_batch(
 def test_algorithms_are_registered_and_load_no_torch() -> None:
     components = Components()
     algorithms.register(components)
-    assert list(components.algorithms) == ["ppo", "sft"]
+    assert list(components.algorithms) == ["grpo", "ppo", "sft"]
     program = (
         "import sys, rlvla.plugins.algorithms.ppo, rlvla.plugins.algorithms.sft;"
         "sys.exit('torch' in sys.modules)"
