@@ -44,7 +44,8 @@ def _decided(model: str) -> tuple[Policy, dict[str, Array]]:
     return policy, {
         **rows,
         "version": np.zeros(ROWS, np.int64),
-        "segment": np.zeros(ROWS, np.int64),
+        "segment": np.arange(ROWS, dtype=np.int64) // 3,
+        "group": np.zeros(ROWS, np.int64),
     }
 
 
@@ -60,7 +61,7 @@ def test_the_ratio_is_1_and_nothing_is_clipped(algorithm: str, model: str, proxi
     targets = learner.targets(rows, np.zeros(rows["value"].shape, np.float32))
     rows = {**rows, **targets, **followers.arrive(rows)}
     moments = dict.fromkeys(learner.normalised, (0.0, 1.0))
-    batch = {**rows, **learner.complete(rows)}
+    batch = {**rows, **learner.complete(rows, policy)}
     _, metrics = learner.loss(policy, batch, Moment(0, 0, moments, followers.scores))
     np.testing.assert_allclose(metrics["ratio"].numpy(), 1.0, atol=1e-5)
     assert not metrics["clip_fraction"].any()
