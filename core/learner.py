@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from rlvla.core.clock import now
@@ -39,6 +40,9 @@ class Learner:
     free: Sequence[FreeSlots]
     """Of each cell."""
     metrics: Metrics
+    whole: bool = True
+    """Hand over a batch that does not stream in one call; otherwise in those in which it would
+    stream, as the last bit of a row may depend on the rows that are computed with it."""
 
     async def update(self) -> dict[str, float]:
         """Train on one batch and publish the next version; return the trainer's metrics."""
@@ -55,14 +59,15 @@ class Learner:
         """Hand the trainer exactly one batch, as it comes or as a whole; return its decisions."""
         room = self.phase.algorithm.batch_size
         decisions = 0
-        held: list[Segment] = []
+        held: list[list[Segment]] = []
         while room:
-            for parcel in await self._fresh(room):
-                room -= len(parcel)
-                held += parcel.segments
+            if parcels := await self._fresh(room):
+                room -= sum(map(len, parcels))
+                held.append([segment for parcel in parcels for segment in parcel.segments])
             if held and (self.asynchrony.stream or not room):
-                await self._accumulate(held)
-                decisions += sum(map(len, held))
+                for segments in [[*chain.from_iterable(held)]] if self.whole else held:
+                    await self._accumulate(segments)
+                    decisions += sum(map(len, segments))
                 held = []
         return decisions
 

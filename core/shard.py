@@ -8,7 +8,7 @@ import numpy as np
 
 from rlvla.core.errors import LaneLostError, PluginError
 from rlvla.core.runtime.turn import NO_TURN
-from rlvla.core.types import Outcome, encode_instruction, observation_fields
+from rlvla.core.types import Outcome, encode_instruction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,8 @@ class Shard:
         self._slots = slots
         self.turn = NO_TURN
         """What a batched simulator works in: a turn at a GPU that others use, too."""
-        self._observed = observation_fields(simulator.spec)
+        self._observations = _Promise(slots.layout.parts["observation"])
+        self._results = _Promise(slots.layout.parts["result"])
         simulator.start(len(lanes))
 
     def reset(self, lane: int, start: Start, into: int) -> None:
@@ -38,7 +39,8 @@ class Shard:
     def replay(self, lane: int, start: Start, slots: Sequence[int], into: int) -> None:
         """Begin an episode and repeat what was decided; see `ShardWorker.replay`."""
         observation = self._reset(lane, start)
-        for actions in self._slots.read_field(slots, "decision", "action"):
+        for slot in slots:
+            actions = self._slots.read_one(slot, "decision", "action")
             observation = self._step(lane, actions).observation
         self._write_observation(lane, observation, into)
 
@@ -57,7 +59,7 @@ class Shard:
 
     def step(self, lane: int, slot: int, into: int) -> Outcome:
         """Execute the actions in `slot`; see `ShardWorker.step`."""
-        actions = self._slots.read_field([slot], "decision", "action")[0]
+        actions = self._slots.read_one(slot, "decision", "action")
         return self._execute(lane, slot, actions, into)
 
     def step_batch(self, moves: Sequence[Move]) -> list[Outcome]:
@@ -110,16 +112,20 @@ class Shard:
             raise LaneLostError(lane, "env_error", f"step raised {error!r}") from error
 
     def _write(self, lane: int, result: StepResult, slot: int, into: int) -> Outcome:
-        fields = self._slots.layout.parts["result"]
-        row: dict[str, Array] = {name: getattr(result, name) for name in fields}
-        _check(lane, row, fields)
+        row: dict[str, Array] = {
+            "reward": result.reward,
+            "terminated": result.terminated,
+            "truncated": result.truncated,
+            "valid": result.valid,
+        }
+        self._results.check(lane, row)
         self._slots.write_row("result", slot, row)
         self._write_observation(lane, result.observation, into)
         return Outcome(
-            reward=float(result.reward.sum()),
-            steps=int(result.valid.sum()),
-            terminated=bool(result.terminated.any()),
-            truncated=bool(result.truncated.any()),
+            reward=sum(result.reward.tolist()),
+            steps=sum(result.valid.tolist()),
+            terminated=True in result.terminated.tolist(),
+            truncated=True in result.truncated.tolist(),
             success=bool(result.success),
         )
 
@@ -131,24 +137,33 @@ class Shard:
             row["instruction"] = encode_instruction(observation.instruction)
         except ValueError as error:
             raise LaneLostError(lane, "contract", str(error)) from error
-        _check(lane, row, self._observed)
+        self._observations.check(lane, row)
         self._slots.write_row("observation", into, row)
 
 
-def _check(lane: int, row: Mapping[str, Array], fields: Mapping[str, Field]) -> None:
-    """Raise `LaneLostError` unless `row` has exactly these fields, and all of it is finite."""
-    if row.keys() != fields.keys():
-        raise LaneLostError(
-            lane, "contract", f"expected {sorted(fields)}, the simulator gave {sorted(row)}"
-        )
-    for name, one in fields.items():
-        array = np.asanyarray(row[name])
-        if array.shape != one.shape or array.dtype != one.dtype:
+class _Promise:
+    """What a simulator promised to give of one part of a row."""
+
+    def __init__(self, fields: Mapping[str, Field]) -> None:
+        self._fields = [(name, one.shape, np.dtype(one.dtype)) for name, one in fields.items()]
+        self._names = fields.keys()
+
+    def check(self, lane: int, row: Mapping[str, Array]) -> None:
+        """Raise `LaneLostError` unless `row` is as promised, and all of it is finite."""
+        if row.keys() != self._names:
             raise LaneLostError(
                 lane,
                 "contract",
-                f"{name!r}: expected {one.dtype} {list(one.shape)}, "
-                f"the simulator gave {array.dtype} {list(array.shape)}",
+                f"expected {sorted(self._names)}, the simulator gave {sorted(row)}",
             )
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise LaneLostError(lane, "nan", f"{name!r} is not finite")
+        for name, shape, dtype in self._fields:
+            array = np.asanyarray(row[name])
+            if array.shape != shape or array.dtype != dtype:
+                raise LaneLostError(
+                    lane,
+                    "contract",
+                    f"{name!r}: expected {dtype} {list(shape)}, "
+                    f"the simulator gave {array.dtype} {list(array.shape)}",
+                )
+            if dtype.kind == "f" and b"\0" in np.isfinite(array).tobytes():
+                raise LaneLostError(lane, "nan", f"{name!r} is not finite")

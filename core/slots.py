@@ -80,6 +80,14 @@ class Slots:
             self._views[name][slot] = values[name]
         self._views[f"commit/{part}"][slot] = begin[slot]
 
+    def read_one(self, slot: int, part: str, name: str) -> Array:
+        """Return a copy of one field of a part of one row."""
+        before = self._committed_one(part, slot)
+        field: Array = self._views[name][slot].copy()
+        if before != self._committed_one(part, slot):
+            raise TornRowError(f"slot {slot} was written while it was read")
+        return field
+
     def read_field(self, slots: Sequence[int], part: str, name: str) -> Array:
         """Return a copy of one field of a part, stacked like `slots`."""
         index = np.asarray(slots, np.int64)
@@ -100,6 +108,12 @@ class Slots:
         if not all(np.array_equal(*pair) for pair in zip(before, after, strict=True)):
             raise TornRowError(f"slots {list(slots)} were written while they were read")
         return rows
+
+    def _committed_one(self, part: str, slot: int) -> int:
+        begun = int(self._views[f"begin/{part}"][slot])
+        if begun == 0 or begun != self._views[f"commit/{part}"][slot]:
+            raise TornRowError(f"the {part} of slot {slot} is not whole")
+        return begun
 
     def _committed(self, part: str, index: Array) -> Array:
         begun, committed = self._views[f"begin/{part}"][index], self._views[f"commit/{part}"][index]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import inf
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
@@ -280,6 +281,7 @@ def result_fields(chunk: int) -> dict[str, Field]:
     }
 
 
+@lru_cache(maxsize=1024)
 def encode_instruction(text: str) -> NDArray[np.uint8]:
     """Return `text` as uint8 [INSTRUCTION_BYTES]; raise ValueError if it does not fit."""
     data = text.encode()

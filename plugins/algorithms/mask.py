@@ -32,7 +32,7 @@ def blank(entries: Tensor, mask: Tensor | None) -> Tensor:
 def mean(entries: Tensor, mask: Tensor | None) -> Tensor:
     """Return each decision's mean of the entries within `mask`, [B]; 0 if there is none."""
     if mask is None:
-        return entries.flatten() if entries[0].numel() == 1 else entries.flatten(1).mean(1)
+        return entries.flatten() if entries.numel() == len(entries) else entries.flatten(1).mean(1)
     count = _fitted(mask, entries).expand_as(entries).flatten(1).sum(1)
     return blank(entries, mask).flatten(1).sum(1) / count.clamp(min=1)
 

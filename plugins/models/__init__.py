@@ -15,5 +15,6 @@ def register(components: Components) -> None:
     """Register the models."""
     components.models.add("latency", "rlvla.plugins.models.latency:LatencyModel")
     components.models.add("cnn", "rlvla.plugins.models.cnn:CNN")
+    components.models.add("flow_mlp", "rlvla.plugins.models.flow_mlp:FlowMLP")
     components.models.add("mlp", "rlvla.plugins.models.mlp:MLP")
     components.models.add("openvla", "rlvla.plugins.models.openvla:OpenVLA")

@@ -17,6 +17,8 @@ import safetensors.torch as tensor_files
 import torch
 from torch import Tensor, nn
 
+from rlvla.plugins.models.noise import normal
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,8 +30,6 @@ Reader: TypeAlias = "Callable[[Arrays], Tensor]"
 """Takes what a network sees out of a batch."""
 
 LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
-HALF_WORD = np.uint64(32)
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
 
 
@@ -133,33 +133,12 @@ class GaussianPolicy:
         self.module.load_state_dict(_FILES.load_file(Path(directory, "model.safetensors")))
 
 
-def normal(seeds: NDArray[np.uint64], count: int) -> NDArray[np.float32]:
-    """Return `count` standard normal numbers for each seed, [B, count].
-
-    A hash of seed and place (the finaliser of SplitMix64, doi:10.1145/2660193.2660195) gives the
-    two uniforms of each pair that Box and Muller's transform makes.
-    """
-    pairs = (count + 1) // 2
-    words = seeds[:, None] + np.arange(1, pairs + 1, dtype=np.uint64) * GOLDEN
-    words = _scattered(_scattered(words) ^ GOLDEN)
-    radius = np.sqrt(-2 * np.log(((words >> HALF_WORD) + 0.5) * 2.0**-32))
-    angle = (words & np.uint64(0xFFFFFFFF)) * (2 * math.pi * 2.0**-32)
-    both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-    return both[:, :count].astype(np.float32)
-
-
 def scaled(layer: nn.Linear | nn.Conv2d, gain: float = math.sqrt(2)) -> nn.Module:
     """Return the layer with orthogonal weights of this gain and biases of 0."""
     nn.init.orthogonal_(layer.weight, gain)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
-
-
-def _scattered(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
 
 
 def _log_positive(temperature: Array) -> NDArray[np.float32]:

@@ -52,8 +52,8 @@ class MLP:
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
             widths = [spec.proprio, *self.hidden]
-            actor = _perceptron([*widths, spec.action_dim], gain=0.01)
-            critic = _perceptron([*widths, 1], gain=1.0)
+            actor = perceptron([*widths, spec.action_dim], gain=0.01)
+            critic = perceptron([*widths, 1], gain=1.0)
         heads = Heads(actor, critic, spec.action_dim, self.log_std)
         network = Network(lambda batch: torch.from_numpy(batch["proprio"]), nn.Identity(), heads)
         policy = GaussianPolicy(network, spec)
@@ -62,7 +62,7 @@ class MLP:
         return policy
 
 
-def _perceptron(widths: Sequence[int], *, gain: float) -> nn.Module:
+def perceptron(widths: Sequence[int], *, gain: float) -> nn.Module:
     """Return tanh layers of these widths; `gain` is that of the last, linear layer."""
     from torch import nn
 

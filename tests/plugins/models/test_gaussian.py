@@ -11,8 +11,8 @@ from torch.distributions import Normal
 from rlvla.core.testing.model import check_model
 from rlvla.core.testing.rows import decide, observations
 from rlvla.plugins.models.cnn import CNN
-from rlvla.plugins.models.gaussian import normal
 from rlvla.plugins.models.mlp import MLP
+from rlvla.plugins.models.noise import normal
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ import torch
 from rlvla.core.testing.model import check_model
 from rlvla.plugins.algorithms.ppo import PPO
 from rlvla.plugins.models.cnn import CNN
-from rlvla.plugins.models.gaussian import normal
 from rlvla.plugins.models.mlp import MLP
+from rlvla.plugins.models.noise import normal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
