@@ -61,11 +61,12 @@ class Learner:
         decisions = 0
         held: list[list[Segment]] = []
         while room:
-            if parcels := await self._fresh(room):
-                room -= sum(map(len, parcels))
-                held.append([segment for parcel in parcels for segment in parcel.segments])
-            if held and (self.asynchrony.stream or not room):
-                for segments in [[*chain.from_iterable(held)]] if self.whole else held:
+            fresh = await self._fresh(room)
+            room -= sum(map(len, fresh))
+            held.append([one for parcel in fresh for one in parcel.segments])
+            if self.asynchrony.stream or not room:
+                parts = [[*chain.from_iterable(held)]] if self.whole else held
+                for segments in filter(None, parts):
                     await self._accumulate(segments)
                     decisions += sum(map(len, segments))
                 held = []

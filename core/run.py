@@ -207,6 +207,7 @@ def job_of(manifest: Manifest, phase: Phase, checkpoint: Checkpoint | None = Non
         slots=_slots(manifest, phase),
         banks=manifest.asynchrony.max_staleness + 2 if manifest.exact_versions else 2,
         seed=manifest.seed,
+        max_staleness=manifest.asynchrony.max_staleness,
         weights=None if checkpoint is None else str(checkpoint.path),
     )
 

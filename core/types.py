@@ -5,7 +5,7 @@ Shapes use C for the actions of a chunk and D for the dimensions of an action.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,12 +19,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
+    from torch import Tensor
+
+    from rlvla.core.interfaces import Policy
 
 Array: TypeAlias = "NDArray[Any]"
 """An array whose dtype is stated by a `Field` or a docstring."""
 
 Arrays: TypeAlias = Mapping[str, Array]
 """Named arrays: the row of one decision, or a batch of rows stacked on the first axis."""
+
+Score: TypeAlias = "Callable[[Arrays, Tensor], Tensor]"
+"""Takes a batch and its log-probabilities [B, C, K] under the policy that is trained, detached;
+returns those under another policy."""
 
 Split: TypeAlias = Literal["train", "eval"]
 
@@ -54,6 +61,8 @@ class SimulatorSpec:
     """Smallest value of each of the D action dimensions."""
     action_high: tuple[float, ...]
     """Largest value of each of the D action dimensions."""
+    discrete: bool = False
+    """Actions are whole numbers, and what lies between two is taken for the nearest."""
     max_steps: int
     """Actions after which an episode is truncated."""
     control_hz: float
@@ -248,6 +257,20 @@ class Grouping:
         return self.low <= fmean(returns) <= self.high
 
 
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What may be known of a training that is about to begin."""
+
+    policy: Policy
+    """That is trained: its weights change."""
+    steps: int
+    """Optimizer steps from one version to the next."""
+    micro_batch_size: int
+    """Decisions that a forward pass has room for."""
+    max_staleness: int
+    """Most versions that a decision may be behind when its batch begins."""
+
+
 @dataclass(frozen=True)
 class Moment:
     """What a loss may know of the training around it."""
@@ -259,6 +282,9 @@ class Moment:
     moments: Mapping[str, tuple[float, float]]
     """Mean and standard deviation of each target that the algorithm wants normalised, over the
     batches before this one (of this one, if it is the first)."""
+    scores: Mapping[str, Score] = field(default_factory=dict[str, "Score"])
+    """Of the policies that the algorithm wants the trained one compared with, by name; one whose
+    log-probabilities are those of the record is left out."""
 
 
 def observation_fields(spec: SimulatorSpec) -> dict[str, Field]:

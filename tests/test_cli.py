@@ -113,7 +113,7 @@ def test_values_are_shown_with_their_origin(rlvla_: Callable[..., Ended]) -> Non
 
 def test_plugins_are_listed(rlvla_: Callable[..., Ended]) -> None:
     lines = rlvla_("plugins", "list").out.splitlines()
-    assert "rlvla.plugins.algorithms  built in  algorithm:ppo, algorithm:sft" in lines
+    assert "rlvla.plugins.algorithms   built in  algorithm:ppo, algorithm:sft" in lines
 
 
 def test_a_component_is_shown_with_its_options(rlvla_: Callable[..., Ended]) -> None:
@@ -122,6 +122,12 @@ def test_a_component_is_shown_with_its_options(rlvla_: Callable[..., Ended]) -> 
     assert shown.out.startswith("algorithm:ppo, from rlvla.plugins.algorithms\n")
     assert "  epochs: a whole number = 1\n      Passes over each batch" in shown.out
     assert rlvla_("plugins", "show", "algorithm:ppo").out == shown.out
+
+
+def test_inherited_options_are_explained(rlvla_: Callable[..., Ended]) -> None:
+    one, two = (rlvla_("plugins", "show", name).out for name in ("pi0", "pi05"))
+    assert set(one.splitlines()[2:]) < set(two.splitlines())
+    assert "How actions are drawn and scored." in two
 
 
 def test_a_plugin_is_shown_with_all_its_components(rlvla_: Callable[..., Ended]) -> None:

@@ -11,16 +11,20 @@ from rlvla.core.testing.rows import decide, observations, results
 from rlvla.core.types import Moment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from rlvla.core.interfaces import Algorithm, Model, Policy
-    from rlvla.core.types import Array, Arrays, SimulatorSpec
+    from rlvla.core.types import Array, Arrays, Score, SimulatorSpec
 
 ROWS = 6
 
 
 def check_algorithm(algorithm: Algorithm, model: Model, spec: SimulatorSpec) -> None:
     """Check an algorithm on made-up decisions of a model's policy, fresh from its seed."""
+    from rlvla.core.followers import follow
+
     check_description(algorithm)
     _check_numbers(algorithm)
     algorithm.check(spec, model.decision_fields(spec))
@@ -34,7 +38,11 @@ def check_algorithm(algorithm: Algorithm, model: Model, spec: SimulatorSpec) -> 
     rows |= {"version": np.zeros(count, np.int64), "segment": np.repeat(np.arange(segments), ROWS)}
     rows["group"] = np.full(count, -1 if segments == 1 else 7, np.int64)
     rows |= _targets(algorithm, rows)
-    _check_loss(algorithm, policy, {**rows, **algorithm.complete(rows)})
+    followers = follow(policy, algorithm, max_staleness=0)
+    followers.begin(0)
+    rows |= followers.arrive(rows)
+    completed = {**rows, **algorithm.complete(rows, policy)}
+    _check_loss(algorithm, policy, completed, followers.scores)
 
 
 def _check_numbers(algorithm: Algorithm) -> None:
@@ -101,12 +109,17 @@ def _targets_of(algorithm: Algorithm, segment: Arrays) -> Arrays:
     return targets
 
 
-def _check_loss(algorithm: Algorithm, policy: Policy, batch: Arrays) -> None:
-    loss = _loss(algorithm, policy, batch)
+def _check_loss(
+    algorithm: Algorithm, policy: Policy, batch: Arrays, scores: Mapping[str, Score]
+) -> None:
+    moment = Moment(0, 1_000_000, dict.fromkeys(algorithm.normalised, (0.0, 1.0)), scores)
+    loss = _loss(algorithm, policy, batch, moment)
     expect("the loss must be finite for every decision", holds=bool(loss.isfinite().all()))
     expect("the loss must have a gradient", holds=loss.requires_grad)
     order = np.arange(len(batch["segment"]))[::-1]
-    parts = [_loss(algorithm, policy, _rows(batch, index)) for index in np.split(order, [2])]
+    parts = [
+        _loss(algorithm, policy, _rows(batch, index), moment) for index in np.split(order, [2])
+    ]
     apart = np.concatenate([part.detach().numpy() for part in parts])[::-1]
     expect(
         "the loss of a decision must not depend on the micro-batch that it is in",
@@ -114,9 +127,8 @@ def _check_loss(algorithm: Algorithm, policy: Policy, batch: Arrays) -> None:
     )
 
 
-def _loss(algorithm: Algorithm, policy: Policy, batch: Arrays) -> Tensor:
+def _loss(algorithm: Algorithm, policy: Policy, batch: Arrays, moment: Moment) -> Tensor:
     """Return the losses [B], after a look at their shape and that of the metrics."""
-    moment = Moment(0, 1_000_000, dict.fromkeys(algorithm.normalised, (0.0, 1.0)))
     loss, metrics = algorithm.loss(policy, batch, moment)
     rows = len(batch["action"])
     for name, one in {"the loss": loss, **metrics}.items():

@@ -18,26 +18,30 @@ Dr. GRPO (group, none) or REINFORCE++ with a baseline (group, batch).
 
 Where this differs from the paper, or from what is commonly run:
 
-* No penalty for leaving a reference policy: published runs on VLAs have none.
+* No penalty for leaving a reference policy unless `kl_coef` asks for one: published runs on VLAs
+  have none.
 * `clip_high` is above `clip_low` (DAPO, arXiv 2503.14476).
 * Actions that the end of an episode kept from being executed have no part in anything.
-* The ratio is to the recorded behaviour policy, however stale; there is no third policy.
+* A `proximal` policy other than the behaviour decouples clip and weight (see `staleness`).
 * `filter: resample` plays other starts until the batch is full (SimpleVLA-RL); `mask` trains on
   the rest of the batch alone, by the denominators of the whole one (RLinf).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from rlvla.core.interfaces import Correction, Proximal  # noqa: TC001 - read at run time
 from rlvla.core.types import Grouping
 from rlvla.plugins.algorithms.mask import mean
 from rlvla.plugins.algorithms.ranges import require
 from rlvla.plugins.algorithms.relative import Relative
+from rlvla.plugins.algorithms.staleness import Staleness
 from rlvla.plugins.algorithms.surrogate import Surrogate
+from rlvla.plugins.proximals.behaviour import Behaviour
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -98,11 +102,18 @@ class GRPO:
     """Norm to which the gradient is cut."""
     temperature: float = 1.0
     """Of sampling while training; also inside the recorded log-probabilities."""
+    proximal: Proximal = field(default_factory=Behaviour)
+    """The policy that the ratio is to, and around which it is clipped."""
+    correction: Correction | None = None
+    """What bounds the weight of a decision, proximal over behaviour policy."""
+    kl_coef: float = 0.0
+    """Weight of the divergence from the policy that the phase began with, per token."""
 
     def __post_init__(self) -> None:
         require(self, "group_size", low=2)
         require(self, "batch_size micro_batch_size epochs minibatches dual_clip", low=1)
         require(self, "lr weight_decay entropy_coef epsilon max_grad_norm clip_high", low=0)
+        require(self, "kl_coef", low=0)
         require(self, "clip_low", low=0, high=1)
         self._require_whole_groups()
         if self.filter_low > self.filter_high:
@@ -114,6 +125,10 @@ class GRPO:
             clip_low=self.clip_low,
             clip_high=self.clip_high,
             dual_clip=self.dual_clip,
+            correction=self.correction,
+        )
+        self._staleness = Staleness(
+            proximal=self.proximal, correction=self.correction, kl_coef=self.kl_coef
         )
         self._relative = Relative(
             mean_level=self.mean_level,
@@ -152,6 +167,12 @@ class GRPO:
             raise ValueError(f"temperature must be above 0, got {self.temperature}: zero noise")
         if "log_prob" not in model:
             raise ValueError("ratio_level needs a model that records log_prob")
+        self._staleness.check(self.ratio_level, model)
+
+    @property
+    def compared(self) -> Mapping[str, Proximal]:
+        """The proximal policy and, if there is a penalty, the reference policy."""
+        return self._staleness.compared
 
     def parameter_groups(self, policy: nn.Module) -> list[dict[str, object]]:
         """Return the trainable parameters but a critic's, which no loss here has a gradient for."""
@@ -177,12 +198,13 @@ class GRPO:
         """Whether anything is taken among the whole batch, or counted there."""
         return self.aggregation == "token" or "batch" in (self.mean_level, self.std_level)
 
-    def complete(self, rows: Arrays) -> Arrays:
+    def complete(self, rows: Arrays, policy: Policy) -> Arrays:
         """Return `advantage`, float32 [N, 1], and `weight`, float32 [N].
 
         The weights of an episode add up to 1 (`aggregation: trajectory`), those of the batch to
         the number of its episodes, so that the sum over a batch divided by that is the mean.
         """
+        del policy
         _, first, episode = np.unique(rows["segment"], return_index=True, return_inverse=True)
         rewards = np.where(rows["valid"], rows["reward"], 0.0).sum(1, dtype=np.float64)
         returns, groups = np.bincount(episode, rewards), rows["group"][first]
@@ -213,15 +235,20 @@ class GRPO:
         """Return the loss of each decision [B] and metrics of each decision [B]."""
         import torch
 
-        del moment
         scores = policy.evaluate(batch)
         names = ("valid", "log_prob", "advantage", "weight")
         given = {name: torch.from_numpy(batch[name]).to(scores.log_prob.device) for name in names}
         valid = None if batch["valid"].all() else given["valid"]
-        log_ratio = scores.log_prob - given["log_prob"]
-        metrics = self._surrogate.terms(log_ratio, given["advantage"], valid)
+        current = scores.log_prob
+        ratios = self._staleness.log_ratios(current, given["log_prob"], batch, moment)
+        metrics = self._surrogate.terms(ratios[0], given["advantage"], valid, ratios[1])
+        metrics |= self._staleness.drift(*ratios, valid)
         metrics["entropy"] = mean(scores.entropy, valid)
         total = metrics["policy_loss"]
         if self.entropy_coef:
             total = total - self.entropy_coef * metrics["entropy"]
+        if self.kl_coef:
+            kl = self._staleness.divergence(current, valid, batch, moment)
+            total = total + self.kl_coef * kl
+            metrics["reference_kl"] = kl
         return given["weight"] * total, {name: one.detach() for name, one in metrics.items()}

@@ -38,6 +38,7 @@ class Bench:
             lanes=[range(LANES)],
             slots=400,
             seed=seed,
+            max_staleness=1,
         )
         layout = layout_of(job)
         self.slots = Slots(layout, job.slots, bytearray(layout.row_bytes * job.slots))

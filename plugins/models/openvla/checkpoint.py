@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-import safetensors.torch as tensor_files
+import torch
 
-from rlvla.plugins.models.openvla.actions import Statistics
+from rlvla.plugins.models.openvla import view
+from rlvla.plugins.models.openvla.merging import merge
 from rlvla.plugins.models.openvla.presets import to_config
+from rlvla.plugins.models.tensors import (
+    outlined,
+    read_tensors,
+    refuse_misfit,
+    restore_adapters,
+    without,
+    write_model,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,72 +28,45 @@ if TYPE_CHECKING:
 
     from rlvla.plugins.models.openvla.network import Network
     from rlvla.plugins.models.openvla.policy import OpenVLAPolicy
+    from rlvla.plugins.models.openvla.reading import Critic
+    from rlvla.plugins.models.openvla.source import Source
 
-PACKAGED = "rlvla:"
 OWN_STATISTICS = "rlvla"
-VALUE = "value_head."
-ADAPTERS = "adapters.safetensors"
-_FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
+HEADS = ("value_head", "action_head", "proprio_projector")
+"""What is not part of the published `model.safetensors`, but of ours."""
 
 
-def directory(checkpoint: str) -> Path:
-    """Return the directory that the option names; raise FileNotFoundError if there is none."""
-    name = checkpoint.removeprefix(PACKAGED)
-    path = Path(str(files("rlvla.configs") / name)) if name != checkpoint else Path(checkpoint)
-    for file in ("config.json", "model.safetensors"):
-        if not (path / file).is_file() and not (path / f"{file}.index.json").is_file():
-            raise FileNotFoundError(f"checkpoint {checkpoint!r} has no file {file} in {path}")
-    return path
+def fill(
+    network: Network,
+    source: Source,
+    *,
+    critic: Critic,
+    parts: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Make the files' tensors the network's own, in float32; `parts` come from other files.
 
-
-def config_of(path: Path) -> dict[str, Any]:
-    """Return `config.json`, its `norm_stats` overridden by `dataset_statistics.json` if there."""
-    config: dict[str, Any] = json.loads((path / "config.json").read_text())
-    override = path / "dataset_statistics.json"
-    if override.is_file():
-        config["norm_stats"] = json.loads(override.read_text())
-    return config
-
-
-def statistics_of(config: dict[str, Any], name: str | None) -> Statistics | None:
-    """Return the action statistics called `name`, or the only ones; None if there are none."""
-    known = cast("dict[str, Any]", config.get("norm_stats") or {})
-    if name is None and len(known) > 1:
-        raise ValueError(f"statistics must name one of {', '.join(sorted(known))}")
-    if name is not None and name not in known:
-        choices = ", ".join(sorted(known)) or "none"
-        raise ValueError(f"statistics {name!r} are not in the checkpoint, it has: {choices}")
-    chosen = name or next(iter(known), None)
-    return None if chosen is None else Statistics.of_dataset(known[chosen]["action"])
-
-
-def load(network: Network, path: Path, *, critic: str) -> None:
-    """Load every tensor; raise ValueError that lists what is missing, unexpected or misshapen.
-
-    A checkpoint without a value head, or with that of another critic, leaves the network's own
-    as it was initialised.
+    Raise ValueError that lists what is missing, unexpected or misshapen, before any is read. Heads
+    that are not in the files stay as they were initialised, as does a value head that is not that
+    of `critic`.
     """
-    found, own = _tensors(path), dict(network.state_dict())
-    if config_of(path).get("rlvla", {}).get("critic") != critic:
-        found = _without_value(found)
-    if _without_value(found).keys() == found.keys():
-        own = _without_value(own)
-    _refuse_misfit(found, own, path)
-    network.load_state_dict(found, strict=False)
+    more = dict(parts or {})
+    found, own = outlined(source.base) | more, dict(network.state_dict())
+    alien = [head for head in HEADS if not (_has(found, head) and _has(own, head))]
+    if not critic.is_that_of(source.config):
+        alien.append("value_head")
+    refuse_misfit(without(found, alien), without(own, alien), source.base)
+    state = {name: _float(one) for name, one in read_tensors(source.base).items()}
+    if source.adapter is not None:
+        merge(state, source.adapter)
+    network.load_state_dict(without(state | more, alien), strict=False, assign=True)
 
 
-def restore(network: Network, path: Path, *, critic: str) -> None:
-    """Load what `save_checkpoint` wrote, bit for bit; of an adapted network what is trained.
-
-    The weights below the adapters come from where the network was built from.
-    """
-    own = _adapters(network)
-    if not own:
-        load(network, path, critic=critic)
-        return
-    found: dict[str, Tensor] = _FILES.load_file(path / ADAPTERS)
-    _refuse_misfit(found, own, path)
-    network.load_state_dict(found, strict=False)
+def restore(network: Network, path: Path) -> None:
+    """Load what `save_checkpoint` wrote, bit for bit; of an adapted network what is trained."""
+    if not restore_adapters(network, path, heads=HEADS):
+        found = read_tensors(path)
+        refuse_misfit(found, dict(network.state_dict()), path)
+        network.load_state_dict(found)
 
 
 def save_checkpoint(policy: OpenVLAPolicy, target: Path | str) -> None:
@@ -92,61 +74,26 @@ def save_checkpoint(policy: OpenVLAPolicy, target: Path | str) -> None:
 
     Adapters are merged into their weights there, and also written by themselves.
     """
-    path = Path(target)
+    path, reading = Path(target), policy.reading
     path.mkdir(parents=True, exist_ok=True)
-    network, adapters = policy.module, _adapters(policy.module)
-    state = _merged(network) if adapters else dict(network.state_dict())
-    _write(state, path / "model.safetensors")
-    if adapters:
-        _write(adapters, path / ADAPTERS)
-    config = to_config(network.architecture)
-    config["rlvla"]["critic"] = policy.reading.critic
-    config["norm_stats"] = {OWN_STATISTICS: {"action": policy.reading.statistics.plain()}}
-    (path / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    write_model(policy.module, path, heads=HEADS)
+    config = to_config(policy.module.architecture)
+    config["rlvla"] |= reading.critic.plain()
+    config["rlvla"]["conventions"] = asdict(reading.view.conventions)
+    config["norm_stats"] = {OWN_STATISTICS: policy.statistics}
+    _write(config, path / "config.json")
+    _write(reading.view.plain(), path / view.FILE)
+    reading.tokenizer.save(path)
 
 
-def _adapters(network: Network) -> dict[str, Tensor]:
-    """Return what an adapted network trains; nothing for one without adapters."""
-    state = network.state_dict()
-    if not any(".lora_" in name for name in state):
-        return {}
-    return {name: one for name, one in state.items() if ".lora_" in name or name.startswith(VALUE)}
+def _write(content: Mapping[str, object], file: Path) -> None:
+    file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
-def _merged(network: Network) -> dict[str, Tensor]:
-    # peft takes a second to import, which a network without adapters need not wait for.
-    from rlvla.plugins.models.openvla.lora import merged_state
-
-    return merged_state(network)
+def _has(state: Mapping[str, Tensor], head: str) -> bool:
+    return any(name.startswith(f"{head}.") for name in state)
 
 
-def _write(state: Mapping[str, Tensor], file: Path) -> None:
-    plain = {name: one.detach().cpu().contiguous() for name, one in state.items()}
-    _FILES.save_file(plain, file, metadata={"format": "pt"})
-
-
-def _refuse_misfit(found: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> None:
-    shared = own.keys() & found.keys()
-    faults = {
-        "missing": sorted(own.keys() - found.keys()),
-        "unexpected": sorted(found.keys() - own.keys()),
-        "of another shape": sorted(n for n in shared if own[n].shape != found[n].shape),
-    }
-    if any(faults.values()):
-        lists = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in faults.items() if names)
-        raise ValueError(f"checkpoint {path} does not fit the network: {lists}")
-
-
-def _without_value(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in state.items() if not name.startswith(VALUE)}
-
-
-def _tensors(path: Path) -> dict[str, Tensor]:
-    index = path / "model.safetensors.index.json"
-    parts = {"model.safetensors"}
-    if index.is_file():
-        parts = set(json.loads(index.read_text())["weight_map"].values())
-    state: dict[str, Tensor] = {}
-    for part in parts:
-        state |= _FILES.load_file(path / part)
-    return state
+def _float(tensor: Tensor) -> Tensor:
+    """Return a copy: a file's own memory is aligned by chance, which shows in the last bits."""
+    return tensor.to(torch.float32, copy=True)

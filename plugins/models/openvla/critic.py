@@ -1,4 +1,4 @@
-"""What estimates the value; its parameters are all that is not in the published layout."""
+"""The head that estimates the value; it is all that is not in the published layout."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from torch import nn
 if TYPE_CHECKING:
     from rlvla.plugins.models.openvla.presets import Architecture
 
-PRIVILEGED_WIDTH = 64
 
-
-def head(architecture: Architecture) -> nn.Sequential:
+def head(architecture: Architecture, outputs: int = 1) -> nn.Sequential:
     """Return an MLP on the hidden state that predicts the first action token.
 
-    4096-512-128-1 at the published size, initialised as in RL4VLA (arXiv 2505.19789).
+    4096-512-128-`outputs` at the published size, initialised as in RL4VLA (arXiv 2505.19789).
     """
     width = architecture.decoder.width
     first, second = min(512, width), min(128, width // 2)
@@ -23,19 +21,6 @@ def head(architecture: Architecture) -> nn.Sequential:
     for layer in layers:
         nn.init.kaiming_normal_(layer.weight, mode="fan_out")
         nn.init.zeros_(layer.bias)
-    out = nn.Linear(second, 1, bias=False)
+    out = nn.Linear(second, outputs, bias=False)
     nn.init.normal_(out.weight, std=0.02)
     return nn.Sequential(layers[0], nn.GELU(), layers[1], nn.GELU(), out)
-
-
-def privileged(length: int) -> nn.Sequential:
-    """Return an MLP on the simulator's state, float32 [length]."""
-    if length == 0:
-        raise ValueError(
-            "critic 'privileged' needs a simulator with privileged state; "
-            "this one has none, use critic 'head'"
-        )
-    width = PRIVILEGED_WIDTH
-    return nn.Sequential(
-        nn.Linear(length, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1)
-    )

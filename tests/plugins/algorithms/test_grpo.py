@@ -53,7 +53,7 @@ def gradient_of(
 ) -> NDArray[np.float64]:
     """Return the gradient of a batch that is trained on in so many passes."""
     policy.module.zero_grad()
-    batch = rows | dict(algorithm.complete(rows))
+    batch = rows | dict(algorithm.complete(rows, policy))
     for index in np.array_split(np.arange(len(rows["valid"])), parts):
         part = {name: one[index] for name, one in batch.items()}
         loss, _ = algorithm.loss(policy, part, MOMENT)
@@ -119,7 +119,7 @@ def test_the_mean_by_trajectory_is_not_that_by_token(
     policy = make_policy(chunk=1, elements=1, values=1)
     rows = rows_of(policy, make_batch)
     by = [GRPO(**SMALL, aggregation="trajectory"), GRPO(**SMALL, aggregation="token")]
-    weights = [one.complete(rows)["weight"] for one in by]
+    weights = [one.complete(rows, policy)["weight"] for one in by]
     np.testing.assert_allclose(weights[0], np.repeat(1 / np.array(LENGTHS), LENGTHS))
     np.testing.assert_allclose(weights[1], 6 / sum(LENGTHS))
 
@@ -131,9 +131,11 @@ def test_weights_of_groups_that_come_alone_are_those_that_they_have_in_the_batch
     rows = rows_of(policy, make_batch)
     algorithm = GRPO(**SMALL)
     assert not algorithm.whole
-    together = algorithm.complete(rows)
+    together = algorithm.complete(rows, policy)
     alone = [
-        algorithm.complete({name: one[rows["group"] == group] for name, one in rows.items()})
+        algorithm.complete(
+            {name: one[rows["group"] == group] for name, one in rows.items()}, policy
+        )
         for group in (5, 2)
     ]
     for name, one in together.items():
@@ -167,8 +169,8 @@ def test_a_masked_group_weighs_nothing_and_leaves_the_others_as_they_are(
     """Of the groups, one has a mean return of 1/3, the other of 2/3."""
     policy = make_policy(chunk=1, elements=2, values=1)
     rows = rows_of(policy, make_batch)
-    plain = GRPO(**SMALL).complete(rows)["weight"]
-    masked = GRPO(**SMALL, filter="mask", filter_high=0.5).complete(rows)["weight"]
+    plain = GRPO(**SMALL).complete(rows, policy)["weight"]
+    masked = GRPO(**SMALL, filter="mask", filter_high=0.5).complete(rows, policy)["weight"]
     np.testing.assert_array_equal(masked, np.where(rows["group"] == 5, plain, 0))
 
 
@@ -178,7 +180,7 @@ def test_at_equal_weights_the_first_step_is_reinforce(
     policy = make_policy(chunk=2, elements=2, values=1)
     rows = rows_of(policy, make_batch, drift=0.0)
     algorithm = GRPO(**SMALL)
-    batch = rows | dict(algorithm.complete(rows))
+    batch = rows | dict(algorithm.complete(rows, policy))
     _, metrics = algorithm.loss(policy, batch, MOMENT)
     np.testing.assert_allclose(metrics["ratio"], 1, atol=1e-12)
     np.testing.assert_array_equal(metrics["clip_fraction"], 0)

@@ -1,4 +1,4 @@
-"""Low-rank adapters (arXiv 2106.09685) through peft."""
+"""Low-rank adapters (arXiv 2106.09685) through peft, which takes a second to import."""
 
 from __future__ import annotations
 
@@ -8,30 +8,38 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor, nn
 
-    from rlvla.plugins.models.openvla import LoRA
-    from rlvla.plugins.models.openvla.network import Network
+    from rlvla.plugins.models.lora import LoRA
 
 ADAPTER = "default"
 
 
-def add_adapters(network: Network, options: LoRA) -> None:
-    """Put adapters into the network and freeze all but them and the value head."""
+def add_adapters(
+    network: nn.Module, options: LoRA, *, heads: Sequence[str], output: str | None = None
+) -> None:
+    """Put adapters into the network and freeze all but them and its `heads`.
+
+    Modules that never run get none, nor does the module `output` if all others are meant.
+    """
+    excluded = _excluded(network, heads)
+    if output is not None and options.target_modules == "all-linear":
+        excluded.append(output)
     config = LoraConfig(
         r=options.r,
         lora_alpha=options.alpha,
         target_modules=options.target_modules,
-        exclude_modules=_excluded(network, everything=options.target_modules == "all-linear"),
+        exclude_modules=excluded,
         init_lora_weights="gaussian",
     )
     inject_adapter_in_model(config, network, ADAPTER)
-    network.value_head.requires_grad_(requires_grad=True)
+    for head in heads:
+        network.get_submodule(head).requires_grad_(requires_grad=True)
 
 
-def merged_state(network: Network) -> dict[str, Tensor]:
+def merged_state(network: nn.Module) -> dict[str, Tensor]:
     """Return the weights under their published names, with adapters added to them."""
     state = {
         name.replace(".base_layer.", "."): tensor.detach()
@@ -45,16 +53,15 @@ def merged_state(network: Network) -> dict[str, Tensor]:
     return state
 
 
-def _modules(network: Network) -> list[tuple[str, nn.Module]]:
+def _modules(network: nn.Module) -> list[tuple[str, nn.Module]]:
     # torch leaves a default untyped here, which strict checkers refuse.
     return list(cast("Iterator[tuple[str, nn.Module]]", cast("Any", network).named_modules()))
 
 
-def _excluded(network: Network, *, everything: bool) -> list[str]:
-    """Return the modules that never run, the value head and, of all, the output layer."""
-    unused = [
+def _excluded(network: nn.Module, heads: Sequence[str]) -> list[str]:
+    """Return the heads and the modules that never run."""
+    return [
         name
         for name, module in _modules(network)
-        if name.startswith("value_head") or not any(p.requires_grad for p in module.parameters())
+        if name.startswith(tuple(heads)) or not any(p.requires_grad for p in module.parameters())
     ]
-    return [*unused, "language_model.lm_head"] if everything else unused

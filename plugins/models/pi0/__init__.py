@@ -1,0 +1,93 @@
+"""pi0 and pi0.5: a vision-language model and an action expert that denoises chunks of actions.
+
+arXiv 2410.24164 and 2504.16054, as openpi made them public.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from rlvla.core.types import Field
+from rlvla.plugins.models.flow.sampling import FlowSampling
+from rlvla.plugins.models.lora import LoRA
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rlvla.core.types import SimulatorSpec
+    from rlvla.plugins.models.pi0.policy import PiPolicy
+
+__all__ = ["LoRA", "Pi0", "Pi05"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pi0:
+    """pi0; decisions are a chunk of C actions, of which the first are executed."""
+
+    adaptive: ClassVar[bool] = False
+
+    preset: Literal["tiny", "3b"] = "tiny"
+    """Sizes of a policy made from the seed; a checkpoint brings its own."""
+    checkpoint: str | None = None
+    """Directory with `model.safetensors` and `config.json`, as written by openpi (PyTorch),
+    lerobot, transformers or rlvla, with `tokenizer.json` beside them; `rlvla:NAME` is one that
+    ships here."""
+    chunk: int | None = None
+    """Actions that are executed of each decision, by default all that are denoised. A tiny policy
+    made from the seed denoises so many, by default 1."""
+    cameras: dict[str, str] | None = None
+    """Which of the model's cameras each camera of the simulator is, as `{top: base_0_rgb}`; by
+    default they have equal names. Cameras that are not named here are not shown."""
+    sampling: FlowSampling = field(default_factory=FlowSampling)
+    """How actions are drawn and scored."""
+    value_from: Literal["expert", "prefix", "privileged"] = "expert"
+    """What the value head sees: the mean over the action tokens of the expert at the beginning of
+    the flow, before anything is drawn (t = 1, at the origin); the mean over the valid tokens of
+    images and prompt; or the simulator's state, which only training sees."""
+    detach: bool = False
+    """Keep the gradients of the value head out of the rest."""
+    statistics: str | None = None
+    """Name of the statistics of the checkpoint (a folder in `assets`), if it has several."""
+    lora: LoRA | None = None
+    """Train low-rank adapters instead of the weights."""
+
+    def __post_init__(self) -> None:
+        if self.chunk is not None and self.chunk < 1:
+            raise ValueError(f"chunk must be at least 1, got {self.chunk}")
+
+    @property
+    def discrete(self) -> bool:
+        """The state is a part of the prompt."""
+        return False
+
+    def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
+        """Return the fields of a row that `act` writes; raise ValueError for an unfit simulator."""
+        from rlvla.plugins.models.pi0.interface import interface_of
+
+        made = interface_of(self, spec)
+        actions = Field((self.chunk or made.horizon, spec.action_dim), "float32")
+        own = {"action": actions, "log_prob": actions, "value": Field((1,), "float32")}
+        return own | self.sampling.fields(made.horizon, made.action_dim)
+
+    def build(self, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
+        """Build the policy in float32 on the CPU, from the checkpoint or from `seed`."""
+        from rlvla.plugins.models.pi0.construction import build
+
+        return build(self, spec, seed=seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pi05(Pi0):
+    """pi0.5; the time of the flow conditions the expert, the state is a part of the prompt."""
+
+    adaptive: ClassVar[bool] = True
+
+    discrete_state_input: bool = True
+    """Write the state into the prompt, as 256 bins. Without it the policy sees none and has the
+    prompt of pi0, as `pi05_libero` was trained."""
+
+    @property
+    def discrete(self) -> bool:
+        """The state is a part of the prompt."""
+        return self.discrete_state_input

@@ -1,0 +1,162 @@
+"""From options to a policy: sizes, weights, scales and tokenizer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from rlvla.plugins.models.directory import directory
+from rlvla.plugins.models.flow.sampler import Sampler
+from rlvla.plugins.models.pi0 import checkpoint, heads, presets
+from rlvla.plugins.models.pi0.cameras import matched
+from rlvla.plugins.models.pi0.initialisation import initialise
+from rlvla.plugins.models.pi0.interface import interface_of
+from rlvla.plugins.models.pi0.network import Network
+from rlvla.plugins.models.pi0.policy import PiPolicy, Reading
+from rlvla.plugins.models.pi0.prompt import Prompter
+from rlvla.plugins.models.pi0.scaling import Scales
+from rlvla.plugins.models.pi0.sizes import architecture_of
+from rlvla.plugins.models.pi0.tokenizer import FileTokenizer, SmallTokenizer
+from rlvla.plugins.models.privileged import privileged
+from rlvla.plugins.models.seeded import seeded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+    from rlvla.core.types import SimulatorSpec
+    from rlvla.plugins.models.lora import LoRA
+    from rlvla.plugins.models.pi0 import Pi0
+    from rlvla.plugins.models.pi0.interface import Interface
+    from rlvla.plugins.models.pi0.presets import Architecture
+    from rlvla.plugins.models.pi0.tokenizer import Tokenizer
+
+
+def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
+    """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
+    interface = interface_of(options, spec)
+    reading = _reading(options, spec, interface)
+    tensors = _tensors(options)
+    architecture = _architecture(options, spec, interface, tensors)
+    with seeded(seed):
+        network = _network(options, spec, architecture, empty=tensors is not None)
+        if tensors is None:
+            initialise(network)
+        else:
+            path = directory(str(options.checkpoint))
+            checkpoint.fill(network, tensors, path, reading.value_from)
+        _freeze(network, output=options.value_from == "prefix" and not options.detach)
+        if options.lora is not None:
+            _adapt(network, options.lora)
+    sampler = Sampler(
+        sampling=options.sampling,
+        horizon=interface.horizon,
+        width=interface.action_dim,
+        chunk=options.chunk or interface.horizon,
+        dimensions=spec.action_dim,
+    )
+    return PiPolicy(network, sampler, reading)
+
+
+def _tensors(options: Pi0) -> Mapping[str, Tensor] | None:
+    path = options.checkpoint
+    return None if path is None else checkpoint.tensors_of(directory(path))
+
+
+def _architecture(
+    options: Pi0,
+    spec: SimulatorSpec,
+    interface: Interface,
+    tensors: Mapping[str, Tensor] | None,
+) -> Architecture:
+    if tensors is None:
+        largest = max(max(size) for size in spec.cameras.values())
+        return presets.tiny(
+            adaptive=options.adaptive, image=largest, action_dim=interface.action_dim
+        )
+    found = architecture_of(tensors, adaptive=options.adaptive, vision_heads=interface.vision_heads)
+    if found.action_dim != interface.action_dim:
+        raise ValueError(
+            f"checkpoint's config.json states action_dim {interface.action_dim}, "
+            f"its tensors have {found.action_dim}"
+        )
+    return found
+
+
+def _network(
+    options: Pi0, spec: SimulatorSpec, architecture: Architecture, *, empty: bool
+) -> Network:
+    """Return the network; if `empty`, only its heads have memory yet."""
+    value_head, noise_head = _value_head(options, spec, architecture), None
+    if options.sampling.learned:
+        noise_head = heads.noise_head(architecture.expert.width, architecture.action_dim)
+    with torch.device("meta" if empty else "cpu"):
+        network = Network(architecture, value_head, noise_head)
+    network.imitated = torch.zeros_like(network.imitated, device="cpu")
+    return network
+
+
+def _value_head(options: Pi0, spec: SimulatorSpec, architecture: Architecture) -> nn.Module:
+    if options.value_from == "privileged":
+        return privileged(spec.privileged, option="value_from")
+    streams = {"expert": architecture.expert, "prefix": architecture.language}
+    return heads.value_head(streams[options.value_from].width)
+
+
+def _freeze(network: Network, *, output: bool) -> None:
+    """Freeze what never runs: of the last prefix layer only keys and values are read.
+
+    `output`: but for the value, whose gradient goes through all of it.
+    """
+    if output:
+        return
+    language = network.paligemma_with_expert.paligemma.model.language_model
+    last = language.layers[-1]
+    for name in (
+        "self_attn.q_proj",
+        "self_attn.o_proj",
+        "mlp",
+        "post_attention_layernorm",
+    ):
+        last.get_submodule(name).requires_grad_(requires_grad=False)
+    language.norm.requires_grad_(requires_grad=False)
+
+
+def _adapt(network: Network, options: LoRA) -> None:
+    # peft takes a second to import, which a network without adapters need not wait for.
+    from rlvla.plugins.models.adapters import add_adapters
+
+    own = [name for name in ("value_head", "noise_head") if name in dict(network.named_children())]
+    add_adapters(network, options, heads=own)
+
+
+def _reading(options: Pi0, spec: SimulatorSpec, interface: Interface) -> Reading:
+    tokenizer = _tokenizer(options, interface)
+    return Reading(
+        interface=interface,
+        cameras=matched(options.cameras, tuple(spec.cameras), interface.cameras),
+        tokenizer=tokenizer,
+        prompter=Prompter(tokenizer, room=interface.tokens, discrete=options.discrete),
+        scales=_scales(options, spec).fitted(spec),
+        low=spec.action_low,
+        high=spec.action_high,
+        value_from=options.value_from,
+        detach=options.detach,
+    )
+
+
+def _tokenizer(options: Pi0, interface: Interface) -> Tokenizer:
+    if interface.words:
+        return SmallTokenizer()
+    if options.checkpoint is None:
+        raise ValueError("preset '3b' needs a checkpoint, which brings weights and tokenizer")
+    return FileTokenizer(directory(options.checkpoint))
+
+
+def _scales(options: Pi0, spec: SimulatorSpec) -> Scales:
+    if options.checkpoint is None:
+        return Scales.of_simulator(spec)
+    path = directory(options.checkpoint)
+    return checkpoint.scales_of(path, options.statistics, quantiles=options.adaptive)

@@ -1,0 +1,151 @@
+"""What a policy takes and gives: known from a checkpoint's `config.json` alone, without torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlvla.plugins.models.directory import directory
+from rlvla.plugins.models.pi0.cameras import matched
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rlvla.core.types import SimulatorSpec
+    from rlvla.plugins.models.pi0 import Pi0
+
+CAMERAS = "base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"
+"""What openpi calls its cameras, in the order of their tokens."""
+IMAGES = "observation.images."
+ACTION_DIM = 32
+HORIZON = 50
+TOKENS = {False: 48, True: 200}
+"""To which openpi cuts prompts; those of pi0.5 hold the state."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interface:
+    """The sizes and names that a policy's inputs and outputs follow from."""
+
+    horizon: int
+    """Actions of a chunk."""
+    action_dim: int
+    """To which states and actions are padded."""
+    tokens: int
+    """To which longer prompts are cut."""
+    cameras: tuple[str, ...]
+    """In the order of their tokens."""
+    words: bool = False
+    """Prompts are made of a fixed word list; else a checkpoint's tokenizer makes them."""
+    vision_heads: int | None = None
+    """Heads of the vision tower, which no tensor tells; None if `config.json` does not either."""
+
+    def plain(self) -> dict[str, Any]:
+        """Return what `from_config` reads: openpi's fields and our own section."""
+        return {
+            "action_dim": self.action_dim,
+            "action_horizon": self.horizon,
+            "precision": "float32",
+            "rlvla": {
+                "tokens": self.tokens,
+                "cameras": list(self.cameras),
+                "words": self.words,
+                "vision_heads": self.vision_heads,
+            },
+        }
+
+
+def interface_of(options: Pi0, spec: SimulatorSpec) -> Interface:
+    """Return the interface of the policy that the options describe.
+
+    Raise ValueError if it does not fit the simulator.
+    """
+    if options.checkpoint is None:
+        made = _fresh(options, spec)
+    else:
+        made = from_config(_config(options.checkpoint), adaptive=options.adaptive)
+    if options.chunk is not None and options.chunk > made.horizon:
+        raise ValueError(
+            f"chunk must be at most {made.horizon}, the length of the chunks that the "
+            f"checkpoint was trained on, got {options.chunk}"
+        )
+    longest = max(spec.action_dim, 0 if options.adaptive else spec.proprio)
+    if longest > made.action_dim:
+        raise ValueError(
+            f"checkpoint has room for {made.action_dim} numbers in states and actions, "
+            f"the simulator has {spec.proprio} and {spec.action_dim}"
+        )
+    matched(options.cameras, tuple(spec.cameras), made.cameras)
+    return made
+
+
+def _fresh(options: Pi0, spec: SimulatorSpec) -> Interface:
+    """Return the interface of a policy that is made for this simulator, from a seed."""
+    tiny = options.preset == "tiny"
+    longest = max(spec.action_dim, 0 if options.adaptive else spec.proprio)
+    return Interface(
+        horizon=options.chunk or 1 if tiny else HORIZON,
+        action_dim=longest if tiny else ACTION_DIM,
+        tokens=TOKENS[options.adaptive],
+        cameras=tuple(spec.cameras) if tiny else CAMERAS,
+        words=tiny,
+    )
+
+
+def _config(checkpoint: str) -> dict[str, Any]:
+    try:
+        return config_of(directory(checkpoint))
+    except FileNotFoundError as error:
+        raise ValueError(f"{error}{_advice(Path(checkpoint))}") from error
+
+
+def _advice(path: Path) -> str:
+    if not (path / "params").is_dir():
+        return ""
+    return (
+        ": it holds arrays of JAX (params); openpi's examples/convert_jax_model_to_pytorch.py "
+        "makes of them what is read here"
+    )
+
+
+def config_of(path: Path) -> dict[str, Any]:
+    """Return `config.json` of a checkpoint directory."""
+    config: dict[str, Any] = json.loads((path / "config.json").read_text())
+    return config
+
+
+def from_config(config: Mapping[str, Any], *, adaptive: bool) -> Interface:
+    """Return what `config.json` states, in the words of openpi, lerobot or transformers.
+
+    What it does not is as in openpi, except the horizon: raise ValueError without one.
+    """
+    own: Mapping[str, Any] = config.get("rlvla", {})
+    horizon = config.get("action_horizon", config.get("chunk_size"))
+    if horizon is None:
+        raise ValueError(
+            "checkpoint's config.json states neither action_horizon (openpi) nor chunk_size "
+            "(lerobot, transformers); add the length of the chunks it was trained on"
+        )
+    return Interface(
+        horizon=horizon,
+        action_dim=config.get("action_dim", config.get("max_action_dim", ACTION_DIM)),
+        tokens=own.get("tokens") or config.get("tokenizer_max_length", TOKENS[adaptive]),
+        cameras=tuple(own.get("cameras") or _cameras(config)),
+        words=own.get("words", False),
+        vision_heads=own.get("vision_heads") or _vision_heads(config),
+    )
+
+
+def _cameras(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return lerobot's visual features without what all their names begin with, else openpi's."""
+    features: Mapping[str, Any] = config.get("input_features", {})
+    images = (name for name, one in features.items() if one["type"] == "VISUAL")
+    return tuple(name.removeprefix(IMAGES) for name in images) or CAMERAS
+
+
+def _vision_heads(config: Mapping[str, Any]) -> int | None:
+    language: Mapping[str, Any] = config.get("vlm_config", {})
+    vision: Mapping[str, Any] = language.get("vision_config", {})
+    return vision.get("num_attention_heads")
