@@ -13,8 +13,11 @@ import pytest
 import safetensors.numpy as tensor_files
 
 import rlvla
+from rlvla.core.manifest import load
+from rlvla.core.plugins import Plugins
 from rlvla.core.success import wilson
 from rlvla.core.types import Start, encode_instruction
+from rlvla.plugins import BUILTIN
 from rlvla.plugins.models.openvla import OpenVLA
 from rlvla.plugins.simulators.tabletop import Tabletop
 
@@ -87,3 +90,15 @@ def test_shipped_policy_succeeds_as_recorded_and_only_if_it_is_told_the_truth(
     low, high = wilson(won, EPISODES, z=2.58)
     assert low <= provenance["evaluation"]["rate"] <= high
     assert successes(mislead=True) <= won / 2
+
+
+def test_the_quick_start_can_do_without_a_critic() -> None:
+    plugins = Plugins()
+    plugins.load_builtin(BUILTIN)
+    plain, grouped = (
+        load(CONFIGS / f"{name}.yaml", plugins.components)
+        for name in ("quickstart", "quickstart_grpo")
+    )
+    assert (grouped.simulator, grouped.model) == (plain.simulator, plain.model)
+    assert plain.phases[0].algorithm.grouping is None
+    assert grouped.phases[0].algorithm.grouping is not None

@@ -1,7 +1,7 @@
 """Group relative policy optimisation (arXiv 2402.03300) of a policy that decides in action chunks.
 
 A group is G whole episodes of one start (task, initial state, seed) under different sampling
-noise. With S the return of an episode, its advantage takes the place of a critic's,
+noise. With S the return of an episode, its advantage takes the place of that of a critic,
 
     A = (S - mean of the group) / (std of the group + epsilon),    std unbiased,
 
@@ -23,6 +23,7 @@ Where this differs from the paper, or from what is commonly run:
 * `clip_high` is above `clip_low` (DAPO, arXiv 2503.14476).
 * Actions that the end of an episode kept from being executed have no part in anything.
 * A `proximal` policy other than the behaviour decouples clip and weight (see `staleness`).
+* S may be discounted (`gamma`): else nothing prefers a quick success to a late one.
 * `filter: resample` plays other starts until the batch is full (SimpleVLA-RL); `mask` trains on
   the rest of the batch alone, by the denominators of the whole one (RLinf).
 """
@@ -71,6 +72,8 @@ class GRPO:
     """Passes over each batch, with `minibatches` optimizer steps each."""
     minibatches: int = 1
     """Optimizer steps per pass, each on an equal number of episodes."""
+    gamma: float = 1.0
+    """Discount of a reward by each decision before it: below 1, haste pays."""
     mean_level: Literal["group", "batch", "none"] = "group"
     """Among which episodes the mean is taken that an advantage is the distance from."""
     std_level: Literal["group", "batch", "none"] = "group"
@@ -92,8 +95,8 @@ class GRPO:
     entropy_coef: float = 0.0
     """Weight of the entropy bonus."""
     filter: Literal["none", "mask", "resample"] = "none"
-    """What becomes of a group whose mean return is out of bounds: it is trained on, it weighs
-    nothing, or it is dropped and another start is played in its place."""
+    """What becomes of a group whose mean return (undiscounted) is out of bounds: it is trained on,
+    it weighs nothing, or it is dropped and another start is played in its place."""
     filter_low: float = 0.1
     """Lowest mean return of a group that passes the filter."""
     filter_high: float = 0.9
@@ -114,7 +117,7 @@ class GRPO:
         require(self, "batch_size micro_batch_size epochs minibatches dual_clip", low=1)
         require(self, "lr weight_decay entropy_coef epsilon max_grad_norm clip_high", low=0)
         require(self, "kl_coef", low=0)
-        require(self, "clip_low", low=0, high=1)
+        require(self, "clip_low gamma", low=0, high=1)
         self._require_whole_groups()
         if self.filter_low > self.filter_high:
             raise ValueError(
@@ -208,7 +211,9 @@ class GRPO:
         _, first, episode = np.unique(rows["segment"], return_index=True, return_inverse=True)
         rewards = np.where(rows["valid"], rows["reward"], 0.0).sum(1, dtype=np.float64)
         returns, groups = np.bincount(episode, rewards), rows["group"][first]
-        advantage = self._relative.of(returns, groups)[episode, None]
+        discount = self.gamma ** (np.arange(len(episode)) - first[episode])
+        scores = np.bincount(episode, discount * rewards)
+        advantage = self._relative.of(scores, groups)[episode, None]
         weight = self._passing(returns, groups)[episode] * self._shares(rows["valid"], episode)
         return {"advantage": advantage.astype(np.float32), "weight": weight.astype(np.float32)}
 

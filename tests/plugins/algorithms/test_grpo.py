@@ -242,3 +242,17 @@ def test_contradictions_are_explained(
 ) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
         GRPO(**options).check(SPEC, model)
+
+
+def test_of_two_successes_the_quicker_is_worth_more_with_a_discount(
+    make_policy: MakePolicy, make_batch: MakeBatch
+) -> None:
+    """Episodes of the second group take 3, 5 and 1 decisions, the last two succeed."""
+    policy = make_policy(chunk=1, elements=1, values=1)
+    rows = rows_of(policy, make_batch)
+    advantage = GRPO(**SMALL, gamma=0.5, std_level="none").complete(rows, policy)["advantage"]
+    scores = np.array([0.0, 0.5**4, 1.0])
+    mine = advantage[rows["group"] == 2, 0]
+    np.testing.assert_allclose(mine, np.repeat(scores - scores.mean(), (3, 5, 1)), rtol=1e-6)
+    plain = GRPO(**SMALL).complete(rows, policy)["advantage"][rows["group"] == 2, 0]
+    assert plain[3] == plain[-1], "without one both are worth the same"
