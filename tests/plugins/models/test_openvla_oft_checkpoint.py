@@ -29,7 +29,33 @@ if TYPE_CHECKING:
 
 FILES: Any = safetensors.torch  # leaves PathLike without its argument
 FULL = OpenVLAOFT(head="l1", proprio=True, chunk=3)
-KINDS = [OpenVLAOFT(chunk=3, values="action"), FULL, replace(FULL, lora=LoRA(r=4))]
+
+
+RLINF = [
+    "proj",
+    "qkv",
+    "fc1",
+    "fc2",
+    "q",
+    "kv",
+    "fc3",
+    "out_proj",
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "o_proj",
+    "gate_proj",
+    "up_proj",
+    "down_proj",
+    "lm_head",
+]
+"""What RLinf adapts of OpenVLA and OFT."""
+KINDS = [
+    OpenVLAOFT(chunk=3, values="action"),
+    FULL,
+    replace(FULL, lora=LoRA(r=4)),
+    replace(FULL, head="discrete", lora=LoRA(r=4, alpha=4, target_modules=RLINF)),
+]
 
 
 @pytest.fixture
@@ -207,8 +233,7 @@ def test_openvla_can_be_taught_to_decide_chunks(spec: SimulatorSpec, tmp_path: P
 
 
 def test_lora_trains_adapters_and_heads(spec: SimulatorSpec) -> None:
-    lists = ["qkv", "fc1", "fc2", "q_proj", "v_proj", "lm_head"]
-    for lora in (LoRA(r=4), LoRA(r=4, target_modules=lists)):
+    for lora in (LoRA(r=4), LoRA(r=4, alpha=4, target_modules=RLINF)):
         network = replace(FULL, head="discrete", lora=lora).build(spec, seed=0).module
         trained = {name for name, one in network.named_parameters() if one.requires_grad}
         assert all(
