@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from rlvla.core.clock import now
@@ -39,6 +40,9 @@ class Learner:
     free: Sequence[FreeSlots]
     """Of each cell."""
     metrics: Metrics
+    whole: bool = True
+    """Hand over a batch that does not stream in one call; otherwise in those in which it would
+    stream, as the last bit of a row may depend on the rows that are computed with it."""
 
     async def update(self) -> dict[str, float]:
         """Train on one batch and publish the next version; return the trainer's metrics."""
@@ -55,13 +59,13 @@ class Learner:
         """Hand the trainer exactly one batch, as it comes or as a whole; return its decisions."""
         size = self.phase.algorithm.batch_size
         taken = 0
-        held: list[Segment] = []
+        held: list[list[Segment]] = []
         while taken < size:
-            fresh = await self._fresh(size - taken)
-            taken += sum(map(len, fresh))
-            held += fresh
+            held.append(await self._fresh(size - taken))
+            taken += sum(map(len, held[-1]))
             if self.asynchrony.stream or taken == size:
-                await self._accumulate(held)
+                for segments in [[*chain.from_iterable(held)]] if self.whole else held:
+                    await self._accumulate(segments)
                 held = []
         return taken
 

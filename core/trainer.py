@@ -14,6 +14,7 @@ import safetensors.torch as tensor_files
 import torch
 
 from rlvla.core.batch import Batch
+from rlvla.core.descent import Descent
 from rlvla.core.errors import TrainingError
 from rlvla.core.generator import trained_parameters
 from rlvla.core.runtime.turn import NO_TURN
@@ -22,14 +23,13 @@ from rlvla.core.statistics import Statistics
 from rlvla.core.types import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rlvla.core.interfaces import Algorithm, Policy
     from rlvla.core.slots import Slots
     from rlvla.core.types import Array, Arrays, Segment
     from rlvla.core.weights import Weights
 
-BETAS = (0.9, 0.95)
 _FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
 
 
@@ -65,11 +65,8 @@ class Trainer:
         self._published: Future[None] = Future()
         self._published.set_result(None)
         self._parameters = trained_parameters(policy.module)
-        self._optimizer = torch.optim.AdamW(
-            algorithm.parameter_groups(policy.module), betas=BETAS, fused=True
-        )
+        self._descent = Descent(algorithm, policy.module)
         self._minibatch = algorithm.batch_size // algorithm.minibatches
-        self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._statistics = {name: Statistics() for name in algorithm.normalised}
         self._demonstrations = Batch()
         self._begin()
@@ -123,7 +120,7 @@ class Trainer:
         self._policy.save(directory)
         state = {"updates": self.updates, "statistics": self._moments()}
         Path(directory, "trainer.json").write_text(json.dumps(state))
-        _FILES.save_file(self._optimizer_tensors(), Path(directory, "optimizer.safetensors"))
+        _FILES.save_file(self._descent.tensors(), Path(directory, "optimizer.safetensors"))
 
     def load(self, directory: str, version: int) -> None:
         """Restore what `save` wrote; see `TrainerWorker.load`."""
@@ -132,7 +129,7 @@ class Trainer:
         state = json.loads(Path(directory, "trainer.json").read_text())
         self.updates = state["updates"]
         self._statistics = {name: Statistics(one) for name, one in state["statistics"].items()}
-        self._restore_optimizer(_FILES.load_file(Path(directory, "optimizer.safetensors")))
+        self._descent.restore(_FILES.load_file(Path(directory, "optimizer.safetensors")))
         self._begin()
         self.publish(version).result()
 
@@ -144,7 +141,7 @@ class Trainer:
         self._batch = Batch()
         self._backwarded = 0
         self._metrics: defaultdict[str, list[torch.Tensor]] = defaultdict(list)
-        self._forget_gradients()
+        self._descent.forget()
 
     def _read(self, segments: Sequence[Segment]) -> dict[str, Array]:
         slots = [slot for segment in segments for slot in segment.slots]
@@ -216,34 +213,13 @@ class Trainer:
             self._descend()
 
     def _descend(self) -> None:
-        scale = self._algorithm.lr_scale(self.updates)
-        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
-            group["lr"] = rate * scale
-        norm = torch.nn.utils.clip_grad_norm_(
-            self._parameters.values(), self._algorithm.max_grad_norm
-        )
-        if not math.isfinite(norm.item()):
+        norm = self._descent.norm()
+        length = norm.item()
+        if not math.isfinite(length):
             raise TrainingError(f"the gradient of update {self.updates} is not finite")
         self._published.result()  # the copy reads what the step changes
-        self._optimizer.step()
-        self._forget_gradients()
+        self._descent.step(self.updates, norm=length)
         self._metrics["grad_norm"].append(norm[None])
-
-    def _forget_gradients(self) -> None:
-        for parameter in self._parameters.values():  # a tenth of the time of `zero_grad`
-            parameter.grad = None
 
     def _moments(self) -> dict[str, list[float]]:
         return {name: one.state() for name, one in self._statistics.items()}
-
-    def _optimizer_tensors(self) -> dict[str, torch.Tensor]:
-        return {
-            f"{name}/{kind}": tensor
-            for name, parameter in self._parameters.items()
-            for kind, tensor in self._optimizer.state[parameter].items()
-        }
-
-    def _restore_optimizer(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        for key, tensor in tensors.items():
-            name, _, kind = key.rpartition("/")
-            self._optimizer.state[self._parameters[name]][kind] = tensor

@@ -53,7 +53,9 @@ class Trainer(Worker):
         averaging = latencies.all_reduce_ms if len(self.claims) > 1 else 0.0
         descend = Stage(self.world.minibatches * (averaging + latencies.update_ms) / 1000)
         stages = [Stage(latencies.trainer.seconds(each))] if rest else []
-        if self._published > self.world.units.loop.time():  # it reads what the step changes
+        if self._published > self.world.units.loop.time():
+            # It reads what the step changes. So averaging never shares the network with it: one
+            # after the other they take as long as side by side over the same links.
             stages.append(Stage(until=self._published))
         stages.append(descend)
         for _ in range(1, self.world.epochs):
