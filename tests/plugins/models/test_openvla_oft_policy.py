@@ -76,8 +76,7 @@ def test_families_decide_the_length_of_a_chunk(spec: SimulatorSpec) -> None:
 
 def test_options_are_read_without_torch(tmp_path: Path, spec: SimulatorSpec) -> None:
     """Even those of a checkpoint, whose chunks a manifest's check wants to know."""
-    (tmp_path / "config.json").write_text('{"rlvla": {"conventions": {"chunk": 6, "bounds": []}}}')
-    (tmp_path / "model.safetensors").touch()
+    OpenVLAOFT(chunk=6).build(spec, seed=0).save(str(tmp_path))
     code = (
         "import sys; from rlvla.core.types import SimulatorSpec; import rlvla.plugins.models."
         f"openvla_oft as m; fields = m.OpenVLAOFT(checkpoint={str(tmp_path)!r})."
