@@ -16,6 +16,7 @@ from rlvla.plugins.models.openvla import OpenVLA
 from rlvla.plugins.models.openvla.checkpoint import save_checkpoint
 from rlvla.plugins.models.openvla.conventions import FAMILIES
 from rlvla.plugins.models.openvla.source import statistics_of
+from rlvla.plugins.models.openvla_oft import OpenVLAOFT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -264,3 +265,20 @@ def test_adapters_and_their_base_belong_together(
     FILES.save_file(state, file)
     with pytest.raises(ValueError, match=r"does not fit: .*fc9\.lora_B\.weight, projector\.fc9"):
         both.build(spec, seed=0)
+
+
+@pytest.mark.parametrize("model", [OpenVLA, OpenVLAOFT])
+def test_the_check_of_a_manifest_names_what_does_not_fit(
+    spec: SimulatorSpec, saved: Path, model: type[OpenVLA]
+) -> None:
+    options = model(checkpoint=str(saved))
+    assert options.decision_fields(spec)["action"].shape[1] == 4
+    with pytest.raises(ValueError, match="statistics 'six' are not in the checkpoint"):
+        replace(options, statistics="six").decision_fields(spec)
+    with pytest.raises(ValueError, match="cameras side are not shown"):
+        replace(options, cameras=["side"]).decision_fields(spec)
+    with pytest.raises(ValueError, match="'7b' needs a checkpoint"):
+        model(preset="7b").decision_fields(spec)
+    edit(saved / "config.json", model_type="llava")
+    with pytest.raises(ValueError, match="is of the model_type 'llava'"):
+        options.decision_fields(spec)

@@ -108,8 +108,15 @@ def test_component_files_are_the_heads(
 def test_proprio_is_scaled_and_cut(spec: SimulatorSpec, published: Path) -> None:
     scale = at(published).build(spec, seed=0).extent.proprio
     assert scale is not None
+    assert scale.epsilon == 1e-8
     unit = scale.unit(np.array([[0.5, 1.0, 9.0], [-3.0, 2.0, 0.25]]))
     np.testing.assert_allclose(unit, [[0.5, 0.0, 1.0], [-1.0, 1.0, 0.0]], atol=1e-6)
+
+
+def test_a_range_of_actions_is_widened_as_published(spec: SimulatorSpec, published: Path) -> None:
+    """In double precision, as the originals compute it."""
+    statistics = at(published).build(spec, seed=0).reading.statistics
+    assert statistics.restore(np.ones(4)).tolist() == [2.0 + 1e-8] * 4
 
 
 def test_discrete_policy_leaves_the_heads_alone(spec: SimulatorSpec, published: Path) -> None:
