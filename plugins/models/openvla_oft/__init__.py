@@ -32,7 +32,8 @@ class OpenVLAOFT(OpenVLA):
     """Make an action head or proprioception projector that the checkpoint lacks from the seed, to
     fine-tune it."""
     values: Literal["chunk", "action"] = "chunk"
-    """Whether the critic estimates one value a decision, or one before each of its actions."""
+    """Whether the critic estimates one value a decision, or one for each of its actions; all of
+    them from what is seen before the first."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
