@@ -79,6 +79,7 @@ def _tokenizer(interface: Interface) -> Tokenizer:
 
 def _view(interface: Interface) -> View:
     source, size = interface.source, interface.architecture.image
-    if source is None or source.file(view.FILE) is None:
+    processor = None if source is None else source.read(view.FILE)
+    if processor is None:
         return view.View(size, interface.conventions)
-    return view.view_of(source.json(view.FILE), size, interface.conventions)
+    return view.view_of(processor, size, interface.conventions)

@@ -166,9 +166,14 @@ def test_all_misfits_are_listed_at_once(spec: SimulatorSpec, published: Path) ->
 
 def test_a_component_is_only_read_as_tensors(spec: SimulatorSpec, published: Path) -> None:
     file = published / "proprio_projector--100_checkpoint.pt"
+    whole = file.read_bytes()
     torch.save({"module.fc1.weight": Path("/")}, file)
     with pytest.raises(ValueError, match=r"proprio_projector--100_checkpoint\.pt cannot be read"):
         at(published).build(spec, seed=0)
+    for broken in (b"", whole[:-200]):
+        file.write_bytes(broken)
+        with pytest.raises(ValueError, match=r"100_checkpoint\.pt cannot be read"):
+            at(published).build(spec, seed=0)
     torch.save([1, 2], file)
     with pytest.raises(ValueError, match="holds no tensors by name"):
         at(published).build(spec, seed=0)
