@@ -113,7 +113,7 @@ def test_values_are_shown_with_their_origin(rlvla_: Callable[..., Ended]) -> Non
 
 def test_plugins_are_listed(rlvla_: Callable[..., Ended]) -> None:
     lines = rlvla_("plugins", "list").out.splitlines()
-    assert "rlvla.plugins.algorithms  built in  algorithm:ppo, algorithm:sft" in lines
+    assert "rlvla.plugins.algorithms   built in  algorithm:ppo, algorithm:sft" in lines
 
 
 def test_a_component_is_shown_with_its_options(rlvla_: Callable[..., Ended]) -> None:
