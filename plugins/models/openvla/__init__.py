@@ -62,7 +62,13 @@ class OpenVLA:
             raise ValueError(f"crop must be above 0 and at most 1, got {self.crop}")
 
     def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
-        """Return the fields of a row that `act` writes; tokens are ids of the vocabulary."""
+        """Return the fields of a row that `act` writes; tokens are ids of the vocabulary.
+
+        Raise ValueError if the checkpoint's files do not fit options or simulator.
+        """
+        from rlvla.plugins.models.openvla.interface import interface_of
+
+        interface_of(self, spec)
         return {
             "action": Field((1, spec.action_dim), "float32"),
             "tokens": Field((1, spec.action_dim), "int64"),

@@ -6,38 +6,32 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rlvla.plugins.models.openvla import checkpoint, critic, presets
-from rlvla.plugins.models.openvla.conventions import conventions_of
+from rlvla.plugins.models.openvla import checkpoint, critic
 from rlvla.plugins.models.openvla.initialisation import initialise
+from rlvla.plugins.models.openvla.interface import interface_of
 from rlvla.plugins.models.openvla.network import Network
 from rlvla.plugins.models.openvla.policy import OpenVLAPolicy
 from rlvla.plugins.models.openvla.reading import reading_of
-from rlvla.plugins.models.openvla.source import source_of
 from rlvla.plugins.models.privileged import privileged
 from rlvla.plugins.models.seeded import seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import nn
 
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.lora import LoRA
     from rlvla.plugins.models.openvla import OpenVLA
     from rlvla.plugins.models.openvla.presets import Architecture
-    from rlvla.plugins.models.openvla.source import Source
 
 
 def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
     """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
-    source = source_of(options.checkpoint, options.base)
-    architecture = architecture_of(options, spec, source)
-    conventions = conventions_of(source.config if source else {}, options.family, crop=options.crop)
-    reading = reading_of(options, spec, source, architecture, conventions)
+    interface = interface_of(options, spec)
+    reading, source = reading_of(options, interface), interface.source
     with seeded(seed):
-        value_head = value_head_of(options, spec, architecture)
-        with torch.device("meta" if source else "cpu"):
-            network = Network(architecture, value_head)
+        value_head = value_head_of(options, spec, interface.architecture)
+        with torch.device("cpu" if source is None else "meta"):
+            network = Network(interface.architecture, value_head)
         if source is None:
             initialise(network)
         else:
@@ -45,23 +39,6 @@ def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
         if options.lora is not None:
             adapt(network, options.lora)
     return OpenVLAPolicy(network, reading)
-
-
-def architecture_of(
-    options: OpenVLA,
-    spec: SimulatorSpec,
-    source: Source | None,
-    tiny: Callable[[tuple[int, int]], Architecture] = presets.tiny,
-) -> Architecture:
-    """Return the sizes that the checkpoint states, or those of the preset.
-
-    `tiny` makes small ones for a size of images.
-    """
-    if source is not None:
-        return presets.from_config(source.config)
-    if options.preset == "7b":
-        return presets.published()
-    return tiny(next(iter(spec.cameras.values())))
 
 
 def value_head_of(

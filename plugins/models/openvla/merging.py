@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 FILE = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 FIRST, SECOND = ".lora_A.weight", ".lora_B.weight"
-UNSUPPORTED = ("alpha_pattern", "fan_in_fan_out", "modules_to_save", "rank_pattern", "use_dora")
+UNSUPPORTED = (
+    "alpha_pattern",
+    "bias",
+    "fan_in_fan_out",
+    "modules_to_save",
+    "rank_pattern",
+    "use_dora",
+)
 
 
 def merge(state: dict[str, Tensor], adapter: Path) -> None:
@@ -26,9 +33,12 @@ def merge(state: dict[str, Tensor], adapter: Path) -> None:
     Raise ValueError if it has what is not the product of two matrices for one of the weights.
     """
     config: dict[str, Any] = json.loads((adapter / ADAPTER_CONFIG).read_text())
-    asked = [name for name in UNSUPPORTED if config.get(name)]
-    if asked or config.get("bias", "none") != "none":
-        raise ValueError(f"checkpoint's {adapter / ADAPTER_CONFIG} asks for {asked or ['bias']}")
+    asked = [name for name in UNSUPPORTED if config.get(name) not in (None, "none", False, {}, [])]
+    if asked:
+        raise ValueError(
+            f"checkpoint's {adapter / ADAPTER_CONFIG} asks for {', '.join(asked)}, "
+            "which is not implemented"
+        )
     rank, alpha = config["r"], config["lora_alpha"]
     scale = alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank
     found = read_file(adapter / FILE)
@@ -46,7 +56,17 @@ def _names(found: dict[str, Tensor], state: dict[str, Tensor], adapter: Path) ->
     )
     pairs = {f"{PREFIX}{name}{end}" for name in names for end in (FIRST, SECOND)}
     alien = sorted(pairs ^ found.keys())
-    alien += [name for name in names if f"{name}.weight" not in state]
+    alien += [name for name in names if not alien and not _fits(name, found, state)]
     if alien:
         raise ValueError(f"checkpoint's {adapter / FILE} does not fit: {', '.join(alien)}")
     return names
+
+
+def _fits(name: str, found: dict[str, Tensor], state: dict[str, Tensor]) -> bool:
+    """Whether the product of an adapter's matrices has the shape of a weight."""
+    weight = state.get(f"{name}.weight")
+    if weight is None:
+        return False
+    first, second = found[f"{PREFIX}{name}{FIRST}"], found[f"{PREFIX}{name}{SECOND}"]
+    ranks = first.shape[0] == second.shape[1]
+    return ranks and (second.shape[0], first[0].numel()) == (weight.shape[0], weight[0].numel())

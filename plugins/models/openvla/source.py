@@ -38,21 +38,16 @@ class Source:
         found = (folder / name for folder in (self.own, self.base))
         return next((path for path in found if path.is_file()), None)
 
-    def json(self, name: str) -> dict[str, Any]:
-        """Return the content of a JSON file; raise ValueError if there is none."""
+    def read(self, name: str) -> dict[str, Any] | None:
+        """Return the content of the JSON file called `name`; None if there is none."""
         path = self.file(name)
-        if path is None:
-            raise ValueError(f"checkpoint has no file {name} in {self.own}")
-        content: dict[str, Any] = json.loads(path.read_text())
-        return content
+        return None if path is None else _content(path)
 
     @property
     def config(self) -> dict[str, Any]:
         """`config.json`, its `norm_stats` overridden by `dataset_statistics.json` if there."""
-        config: dict[str, Any] = json.loads((self.base / "config.json").read_text())
-        if self.file(STATISTICS) is not None:
-            config["norm_stats"] = self.json(STATISTICS)
-        return config
+        config, override = _content(self.base / "config.json"), self.read(STATISTICS)
+        return config if override is None else config | {"norm_stats": override}
 
 
 def source_of(checkpoint: str | None, base: str | None) -> Source | None:
@@ -72,7 +67,7 @@ def source_of(checkpoint: str | None, base: str | None) -> Source | None:
             )
         return _whole(checkpoint)
     if base is None:
-        trained_on = json.loads((adapter / ADAPTER_CONFIG).read_text())["base_model_name_or_path"]
+        trained_on = _content(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
         raise ValueError(
             f"base must name the directory of {trained_on!r}: checkpoint {checkpoint!r} holds "
             "only adapters that were trained on it"
@@ -96,6 +91,14 @@ def proprio_statistics_of(
     if "proprio" in entry and entry["proprio"] is None:
         return None
     return _read(chosen, entry, "proprio", conventions)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"checkpoint's file {path} is no JSON: {error}") from None
+    return content
 
 
 def _adapter(path: Path) -> Path | None:

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 from rlvla.core.types import Field
 from rlvla.plugins.models.openvla import OpenVLA
-from rlvla.plugins.models.openvla.conventions import conventions_of
-from rlvla.plugins.models.openvla.source import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rlvla.core.types import SimulatorSpec
-    from rlvla.plugins.models.openvla.conventions import Conventions
     from rlvla.plugins.models.openvla_oft.policy import ParallelPolicy
 
 
@@ -35,27 +32,25 @@ class OpenVLAOFT(OpenVLA):
     """Make an action head or proprioception projector that the checkpoint lacks from the seed, to
     fine-tune it."""
     values: Literal["chunk", "action"] = "chunk"
-    """Whether the critic estimates one value a decision, or one before each of its actions."""
+    """Whether the critic estimates one value a decision, or one for each of its actions; all of
+    them from what is seen before the first."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.chunk is not None and self.chunk < 1:
             raise ValueError(f"chunk must be at least 1, got {self.chunk}")
 
-    def conventions(self) -> Conventions:
-        """Return what the options and the checkpoint's `config.json` say."""
-        source = source_of(self.checkpoint, self.base)
-        config = {} if source is None else source.config
-        return conventions_of(config, self.family, crop=self.crop, chunk=self.chunk)
-
     def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
         """Return the fields of a row that `act` writes; tokens are ids of the vocabulary.
 
-        A regression records neither tokens nor log-probs.
+        A regression records neither tokens nor log-probs. Raise ValueError if the checkpoint's
+        files do not fit options or simulator.
         """
-        chunk = self.conventions().chunk
-        shape, values = (chunk, spec.action_dim), chunk if self.values == "action" else 1
-        common = {"action": Field(shape, "float32"), "value": Field((values,), "float32")}
+        from rlvla.plugins.models.openvla_oft.interface import parallel
+
+        _, extent = parallel(self, spec)
+        shape = (extent.chunk, spec.action_dim)
+        common = {"action": Field(shape, "float32"), "value": Field((extent.values,), "float32")}
         if self.head == "l1":
             return common
         return common | {

@@ -54,7 +54,7 @@ def _files(source: Source, name: str) -> list[Path]:
 def _tensors(file: Path) -> dict[str, Tensor]:
     try:
         content = cast("object", torch.load(file, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, UnpicklingError) as error:
+    except (EOFError, OSError, RuntimeError, UnpicklingError) as error:
         raise ValueError(f"checkpoint's file {file} cannot be read: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"checkpoint's file {file} holds no tensors by name")

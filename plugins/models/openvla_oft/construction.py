@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from rlvla.plugins.models.openvla import checkpoint
-from rlvla.plugins.models.openvla.construction import adapt, architecture_of, value_head_of
+from rlvla.plugins.models.openvla.construction import adapt, value_head_of
 from rlvla.plugins.models.openvla.initialisation import initialise
 from rlvla.plugins.models.openvla.reading import reading_of
-from rlvla.plugins.models.openvla.source import SIMULATOR, proprio_statistics_of, source_of
 from rlvla.plugins.models.openvla_oft.components import component, refuse_unsupported
 from rlvla.plugins.models.openvla_oft.heads import ActionHead, ProprioProjector
+from rlvla.plugins.models.openvla_oft.interface import parallel
 from rlvla.plugins.models.openvla_oft.network import ParallelNetwork
-from rlvla.plugins.models.openvla_oft.policy import Extent, ParallelPolicy
-from rlvla.plugins.models.openvla_oft.presets import tiny
+from rlvla.plugins.models.openvla_oft.policy import ParallelPolicy
 from rlvla.plugins.models.seeded import seeded
 from rlvla.plugins.models.tensors import outlined
 
@@ -26,35 +24,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rlvla.core.types import SimulatorSpec
-    from rlvla.plugins.models.openvla.actions import Statistics
-    from rlvla.plugins.models.openvla.conventions import Conventions
     from rlvla.plugins.models.openvla.presets import Architecture
-    from rlvla.plugins.models.openvla.reading import Reading
     from rlvla.plugins.models.openvla.source import Source
     from rlvla.plugins.models.openvla_oft import OpenVLAOFT
 
 ACTION_HEAD, PROPRIO_PROJECTOR = "action_head", "proprio_projector"
-EPSILON = 1e-8
-"""What OFT adds to the range of a dimension."""
 
 
 def build(options: OpenVLAOFT, spec: SimulatorSpec, *, seed: int) -> ParallelPolicy:
     """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
-    source, conventions = source_of(options.checkpoint, options.base), options.conventions()
-    architecture = architecture_of(options, spec, source, tiny)
-    reading = _reading(options, spec, source, architecture, conventions)
-    extent = Extent(
-        chunk=conventions.chunk,
-        proprio=_proprio(options, spec, source, conventions),
-        low=spec.action_low,
-        high=spec.action_high,
-    )
+    interface, extent = parallel(options, spec)
+    architecture, source = interface.architecture, interface.source
+    reading = reading_of(options, interface, values=extent.values)
     parts = {} if source is None else _parts(options, source)
     with seeded(seed):
-        value_head = value_head_of(options, spec, architecture, reading.critic.values)
-        heads = _heads(
-            options, spec, architecture, set() if source is None else _held(source, parts)
-        )
+        value_head = value_head_of(options, spec, architecture, extent.values)
+        held = set[str]() if source is None else _held(source, parts)
+        heads = _heads(options, spec, architecture, held)
         with torch.device("cpu" if source is None else "meta"):
             network = ParallelNetwork(architecture, value_head, *heads)
         if source is None:
@@ -64,43 +50,6 @@ def build(options: OpenVLAOFT, spec: SimulatorSpec, *, seed: int) -> ParallelPol
         if options.lora is not None:
             adapt(network, options.lora)
     return ParallelPolicy(network, reading, extent)
-
-
-def _reading(
-    options: OpenVLAOFT,
-    spec: SimulatorSpec,
-    source: Source | None,
-    architecture: Architecture,
-    conventions: Conventions,
-) -> Reading:
-    made = reading_of(options, spec, source, architecture, conventions)
-    values = conventions.chunk if options.values == "action" else 1
-    return replace(
-        made,
-        statistics=made.statistics.widened(EPSILON),
-        critic=replace(made.critic, values=values),
-    )
-
-
-def _proprio(
-    options: OpenVLAOFT, spec: SimulatorSpec, source: Source | None, conventions: Conventions
-) -> Statistics | None:
-    """Return the statistics of proprioception; None if it is not shown, or shown as it is."""
-    if not options.proprio:
-        return None
-    if spec.proprio == 0:
-        raise ValueError("proprio needs a simulator with proprioception; this one has none")
-    if source is None or options.statistics == SIMULATOR:
-        return None
-    statistics = proprio_statistics_of(source.config, options.statistics, conventions)
-    if statistics is None:
-        return None
-    if len(statistics.low) != spec.proprio:
-        raise ValueError(
-            f"proprio of the checkpoint has {len(statistics.low)} dimensions, "
-            f"the simulator's has {spec.proprio}"
-        )
-    return statistics.widened(EPSILON)
 
 
 def _wanted(options: OpenVLAOFT) -> list[str]:

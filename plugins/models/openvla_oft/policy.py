@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,22 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rlvla.core.types import Arrays
-    from rlvla.plugins.models.openvla.actions import Statistics
     from rlvla.plugins.models.openvla.reading import Reading
+    from rlvla.plugins.models.openvla_oft.interface import Extent
     from rlvla.plugins.models.openvla_oft.network import ParallelNetwork
-
-
-@dataclass(frozen=True, kw_only=True)
-class Extent:
-    """What a decision covers beyond that of OpenVLA."""
-
-    chunk: int
-    """C."""
-    proprio: Statistics | None
-    """Of proprioception; None to show it as it is, if it is shown."""
-    low: tuple[float, ...]
-    """Bounds that cut what a regression executes."""
-    high: tuple[float, ...]
 
 
 class ParallelPolicy(OpenVLAPolicy):

@@ -38,22 +38,24 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Turn:
-    """Cosine and sine [B, 1, S, head width] of the rotary angles, and the mask of `Places`."""
+class Pass:
+    """What all layers of a pass share."""
 
     cos: Tensor
+    """Of the rotary angles, [B, 1, S, head width]."""
     sin: Tensor
     mask: Tensor
+    """That of `Places`."""
 
     @staticmethod
-    def of(places: Places, width: int) -> Turn:
-        """Return the angles of heads of this width (arXiv 2104.09864)."""
+    def of(places: Places, width: int) -> Pass:
+        """Return the angles that heads of this width are turned by (arXiv 2104.09864)."""
         order = torch.arange(0, width, 2, device=places.positions.device).float()
         angles = places.positions[:, None, :, None] * ROTARY_BASE ** (-order / width)
         both = torch.cat([angles, angles], -1)
-        return Turn(both.cos(), both.sin(), places.mask)
+        return Pass(both.cos(), both.sin(), places.mask)
 
-    def apply(self, x: Tensor) -> Tensor:
+    def rotate(self, x: Tensor) -> Tensor:
         """Rotate [B, heads, S, head width]."""
         first, second = x.chunk(2, -1)
         return x * self.cos + torch.cat([-second, first], -1) * self.sin
@@ -98,16 +100,16 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(width, self.head_width, bias=False)
         self.o_proj = nn.Linear(inner, width, bias=False)
 
-    def keys_values(self, x: Tensor, turn: Turn) -> KeysValues:
+    def keys_values(self, x: Tensor, shared: Pass) -> KeysValues:
         """Return keys and values of the tokens [B, S, width]."""
-        return turn.apply(self._split(self.k_proj(x))), self._split(self.v_proj(x))
+        return shared.rotate(self._split(self.k_proj(x))), self._split(self.v_proj(x))
 
-    def forward(self, x: Tensor, turn: Turn, seen: KeysValues) -> Tensor:
+    def forward(self, x: Tensor, shared: Pass, seen: KeysValues) -> Tensor:
         """Return what the tokens [B, S, width] take from those seen."""
-        queries = turn.apply(self._split(self.q_proj(x)))
+        queries = shared.rotate(self._split(self.q_proj(x)))
         heads = queries.shape[1]
         keys, values = (one.expand(-1, heads, -1, -1) for one in seen)
-        mixed = functional.scaled_dot_product_attention(queries, keys, values, turn.mask)
+        mixed = functional.scaled_dot_product_attention(queries, keys, values, shared.mask)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).flatten(2))
         return out
 
@@ -145,7 +147,7 @@ class Layer(nn.Module):
     def forward(
         self,
         x: Tensor,
-        turn: Turn,
+        shared: Pass,
         before: KeysValues | None,
         condition: Tensor | None,
         *,
@@ -156,10 +158,10 @@ class Layer(nn.Module):
         `before` are those of the prefix. With `keys_only` the output is the input.
         """
         y, gate = self.input_layernorm(x, condition)
-        own = self.self_attn.keys_values(y, turn)
+        own = self.self_attn.keys_values(y, shared)
         if keys_only:
             return x, own
-        x = _added(x, self.self_attn(y, turn, _joined(before, own)), gate)
+        x = _added(x, self.self_attn(y, shared, _joined(before, own)), gate)
         y, gate = self.post_attention_layernorm(x, condition)
         return _added(x, self.mlp(y), gate), own
 
@@ -192,19 +194,19 @@ class Gemma(nn.Module):
         condition: Tensor | None,
     ) -> Tensor:
         """Return the final hidden states [B, S, width] of tokens that follow a prefix."""
-        turn = Turn.of(places, self.head_width)
+        shared = Pass.of(places, self.head_width)
         for layer, before in zip(self.layers, prefix, strict=True):
-            x, _ = layer(x, turn, before, condition)
+            x, _ = layer(x, shared, before, condition)
         final: Tensor = self.norm(x, condition)[0]
         return final
 
     def _through(
         self, x: Tensor, places: Places, *, output: bool
     ) -> tuple[Tensor, list[KeysValues]]:
-        turn, kept = Turn.of(places, self.head_width), list[KeysValues]()
+        shared, kept = Pass.of(places, self.head_width), list[KeysValues]()
         last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
-            x, own = layer(x, turn, None, None, keys_only=index == last and not output)
+            x, own = layer(x, shared, None, None, keys_only=index == last and not output)
             kept.append(own)
         return x, kept
 

@@ -16,6 +16,7 @@ from rlvla.plugins.models.openvla import OpenVLA
 from rlvla.plugins.models.openvla.checkpoint import save_checkpoint
 from rlvla.plugins.models.openvla.conventions import FAMILIES
 from rlvla.plugins.models.openvla.source import statistics_of
+from rlvla.plugins.models.openvla_oft import OpenVLAOFT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,6 +129,13 @@ def test_a_config_without_its_fields_is_refused(spec: SimulatorSpec, saved: Path
     (saved / "config.json").write_text(json.dumps({"model_type": "openvla"}))
     with pytest.raises(ValueError, match="lacks image_sizes, pad_to_multiple_of, text_config"):
         OpenVLA(checkpoint=str(saved)).build(spec, seed=0)
+
+
+def test_a_config_that_was_cut_is_named(spec: SimulatorSpec, saved: Path) -> None:
+    file = saved / "config.json"
+    file.write_text(file.read_text()[:-9])
+    with pytest.raises(ValueError, match=r"checkpoint's file .*config\.json is no JSON: "):
+        OpenVLA(checkpoint=str(saved)).decision_fields(spec)
 
 
 def test_the_processors_normalisation_reaches_the_policy(spec: SimulatorSpec, saved: Path) -> None:
@@ -255,12 +263,35 @@ def test_adapters_and_their_base_belong_together(
         OpenVLA(base=str(saved)).build(spec, seed=0)
     both = replace(alone, base=str(saved))
     edit(tuned / "adapter_config.json", use_dora=True)
-    with pytest.raises(ValueError, match=r"asks for \['use_dora'\]"):
+    with pytest.raises(ValueError, match="asks for use_dora, which is not implemented"):
         both.build(spec, seed=0)
     edit(tuned / "adapter_config.json", use_dora=False)
     file = tuned / "adapter_model.safetensors"
     state = FILES.load_file(file)
     state["base_model.model.projector.fc9.lora_A.weight"] = torch.zeros(4, 4)
     FILES.save_file(state, file)
-    with pytest.raises(ValueError, match=r"does not fit: .*fc9\.lora_B\.weight, projector\.fc9"):
+    with pytest.raises(ValueError, match=r"does not fit: .*projector\.fc9\.lora_B\.weight$"):
         both.build(spec, seed=0)
+    state["base_model.model.projector.fc9.lora_B.weight"] = torch.zeros(4, 4)
+    narrow = "base_model.model.projector.fc1.lora_A.weight"
+    state[narrow] = state[narrow][:, 1:].contiguous()
+    FILES.save_file(state, file)
+    with pytest.raises(ValueError, match=r"does not fit: projector\.fc1, projector\.fc9$"):
+        both.build(spec, seed=0)
+
+
+@pytest.mark.parametrize("model", [OpenVLA, OpenVLAOFT])
+def test_the_check_of_a_manifest_names_what_does_not_fit(
+    spec: SimulatorSpec, saved: Path, model: type[OpenVLA]
+) -> None:
+    options = model(checkpoint=str(saved))
+    assert options.decision_fields(spec)["action"].shape[1] == 4
+    with pytest.raises(ValueError, match="statistics 'six' are not in the checkpoint"):
+        replace(options, statistics="six").decision_fields(spec)
+    with pytest.raises(ValueError, match="cameras side are not shown"):
+        replace(options, cameras=["side"]).decision_fields(spec)
+    with pytest.raises(ValueError, match="'7b' needs a checkpoint"):
+        model(preset="7b").decision_fields(spec)
+    edit(saved / "config.json", model_type="llava")
+    with pytest.raises(ValueError, match="is of the model_type 'llava'"):
+        options.decision_fields(spec)

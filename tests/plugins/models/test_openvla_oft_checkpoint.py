@@ -29,7 +29,33 @@ if TYPE_CHECKING:
 
 FILES: Any = safetensors.torch  # leaves PathLike without its argument
 FULL = OpenVLAOFT(head="l1", proprio=True, chunk=3)
-KINDS = [OpenVLAOFT(chunk=3, values="action"), FULL, replace(FULL, lora=LoRA(r=4))]
+
+
+RLINF = [
+    "proj",
+    "qkv",
+    "fc1",
+    "fc2",
+    "q",
+    "kv",
+    "fc3",
+    "out_proj",
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "o_proj",
+    "gate_proj",
+    "up_proj",
+    "down_proj",
+    "lm_head",
+]
+"""What RLinf adapts of OpenVLA and OFT."""
+KINDS = [
+    OpenVLAOFT(chunk=3, values="action"),
+    FULL,
+    replace(FULL, lora=LoRA(r=4)),
+    replace(FULL, head="discrete", lora=LoRA(r=4, alpha=4, target_modules=RLINF)),
+]
 
 
 @pytest.fixture
@@ -82,8 +108,15 @@ def test_component_files_are_the_heads(
 def test_proprio_is_scaled_and_cut(spec: SimulatorSpec, published: Path) -> None:
     scale = at(published).build(spec, seed=0).extent.proprio
     assert scale is not None
+    assert scale.epsilon == 1e-8
     unit = scale.unit(np.array([[0.5, 1.0, 9.0], [-3.0, 2.0, 0.25]]))
     np.testing.assert_allclose(unit, [[0.5, 0.0, 1.0], [-1.0, 1.0, 0.0]], atol=1e-6)
+
+
+def test_a_range_of_actions_is_widened_as_published(spec: SimulatorSpec, published: Path) -> None:
+    """In double precision, as the originals compute it."""
+    statistics = at(published).build(spec, seed=0).reading.statistics
+    assert statistics.restore(np.ones(4)).tolist() == [2.0 + 1e-8] * 4
 
 
 def test_discrete_policy_leaves_the_heads_alone(spec: SimulatorSpec, published: Path) -> None:
@@ -133,9 +166,14 @@ def test_all_misfits_are_listed_at_once(spec: SimulatorSpec, published: Path) ->
 
 def test_a_component_is_only_read_as_tensors(spec: SimulatorSpec, published: Path) -> None:
     file = published / "proprio_projector--100_checkpoint.pt"
+    whole = file.read_bytes()
     torch.save({"module.fc1.weight": Path("/")}, file)
     with pytest.raises(ValueError, match=r"proprio_projector--100_checkpoint\.pt cannot be read"):
         at(published).build(spec, seed=0)
+    for broken in (b"", whole[:-200]):
+        file.write_bytes(broken)
+        with pytest.raises(ValueError, match=r"100_checkpoint\.pt cannot be read"):
+            at(published).build(spec, seed=0)
     torch.save([1, 2], file)
     with pytest.raises(ValueError, match="holds no tensors by name"):
         at(published).build(spec, seed=0)
@@ -207,8 +245,7 @@ def test_openvla_can_be_taught_to_decide_chunks(spec: SimulatorSpec, tmp_path: P
 
 
 def test_lora_trains_adapters_and_heads(spec: SimulatorSpec) -> None:
-    lists = ["qkv", "fc1", "fc2", "q_proj", "v_proj", "lm_head"]
-    for lora in (LoRA(r=4), LoRA(r=4, target_modules=lists)):
+    for lora in (LoRA(r=4), LoRA(r=4, alpha=4, target_modules=RLINF)):
         network = replace(FULL, head="discrete", lora=lora).build(spec, seed=0).module
         trained = {name for name, one in network.named_parameters() if one.requires_grad}
         assert all(

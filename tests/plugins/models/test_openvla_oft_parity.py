@@ -96,3 +96,19 @@ def test_bins_are_those_of_the_original(directory: Path, reference: Arrays) -> N
     tokens = policy.module.language_model.lm_head(hidden)[0].argmax(-1).reshape(8, 7).numpy()
     actions = actions_of(tokens, policy.reading.statistics, VOCABULARY)
     assert_near(actions, reference["actions_disc"])
+
+
+@torch.no_grad()
+def test_a_longer_prompt_in_the_batch_changes_no_answer(directory: Path, reference: Arrays) -> None:
+    network = build(OpenVLAOFT(checkpoint=str(directory)), LIBERO, seed=0).module
+    dino, siglip, dino_2, siglip_2 = torch.tensor(reference["pixel_values"]).chunk(4, 1)
+    patches = network.patches([(dino, siglip), (dino_2, siglip_2)])
+    ids = torch.tensor(reference["input_ids"])[:, 1:]
+    padded = torch.nn.functional.pad(ids, (3, 0))
+    longer = torch.cat([ids[:, :3], ids], 1)
+    lengths = torch.tensor([ids.shape[1], longer.shape[1]])
+    prefix = network.prefix(patches.repeat(2, 1, 1), torch.cat([padded, longer]), lengths)
+    counted = prefix.valid.cumsum(1) - 1
+    assert not prefix.valid[0].all()
+    assert torch.equal(prefix.positions[prefix.valid], counted[prefix.valid])
+    assert_near(network.answers(prefix, 56)[:1].numpy(), reference["hidden_disc"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +17,7 @@ from rlvla.plugins.models.openvla_oft import OpenVLAOFT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from rlvla.core.types import Array, SimulatorSpec
     from rlvla.plugins.models.openvla_oft.policy import ParallelPolicy
@@ -69,6 +72,20 @@ def test_families_decide_the_length_of_a_chunk(spec: SimulatorSpec) -> None:
     assert lengths == [8, 25, 5, 4]
     with pytest.raises(ValueError, match="chunk must be at least 1, got 0"):
         OpenVLAOFT(chunk=0)
+
+
+def test_options_are_read_without_torch(tmp_path: Path, spec: SimulatorSpec) -> None:
+    """Even those of a checkpoint, whose chunks a manifest's check wants to know."""
+    OpenVLAOFT(chunk=6).build(spec, seed=0).save(str(tmp_path))
+    code = (
+        "import sys; from rlvla.core.types import SimulatorSpec; import rlvla.plugins.models."
+        f"openvla_oft as m; fields = m.OpenVLAOFT(checkpoint={str(tmp_path)!r})."
+        f"decision_fields({spec!r}); print(fields['action'].shape, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "(6, 4) False"
 
 
 @pytest.mark.parametrize("head", ["discrete", "l1"])

@@ -90,3 +90,9 @@ def test_a_tokenizer_file_ends_prompts_in_the_space_piece(tmp_path: Path) -> Non
     path = tmp_path / "tokenizer.json"
     Tokenizer(WordLevel({"reach": 7, "?": 0}, unk_token="?")).save(str(path))
     assert FileTokenizer(path).encode("reach") == [7, SPACE_PIECE]
+
+
+def test_a_widened_range_ends_beyond_its_bound() -> None:
+    still = Statistics(np.array([2.0]), np.array([2.0]), np.array([True])).widened(0.5)
+    np.testing.assert_array_equal(still.restore(np.array([[-1.0], [1.0]])), [[2.0], [2.5]])
+    np.testing.assert_array_equal(still.unit(np.array([[2.25], [9.0]])), [[0.0], [1.0]])

@@ -244,3 +244,15 @@ def test_options_and_fields_are_known_without_torch() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_the_packaged_manifest_is_valid_and_cameras_are_checked_in_it(
+    call: Callable[..., tuple[object, str, str]],
+) -> None:
+    code, told, _ = call("validate", "tabletop_pi0")
+    assert code == 0
+    assert "would run into" in told
+    code, _, told = call("validate", "tabletop_pi0", "-s", "model.preset=3b")
+    assert code == 2
+    assert "model.cameras: cameras do not fit: the model has no camera 'top'" in told
+    assert "write cameras: {top: base_0_rgb} if they show the same" in told
