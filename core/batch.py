@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rlvla.core.types import Array, Arrays
 
@@ -45,8 +45,32 @@ class Batch:
         chosen.add({name: one[index] for name, one in self.rows().items()})
         return chosen
 
-    def cut(self, size: int, *, start: int = 0) -> Iterator[Arrays]:
-        """Yield the rows from `start` on in micro-batches of `size`; the last may be smaller."""
+    def shuffled(self, random: np.random.Generator, *, segments: bool) -> Batch:
+        """Return the rows in another order: each by itself, or whole `segments`."""
+        if not segments:
+            return self.select(random.permutation(self._size))
+        _, of = np.unique(self.rows()["segment"], return_inverse=True)
+        return self.select(np.argsort(random.permutation(of.max() + 1)[of], kind="stable"))
+
+    def ends(self, count: int, *, segments: bool) -> list[int]:
+        """Return before which rows each part of `count` rows, or whole `segments`, is over."""
+        if not segments:
+            return [*range(count, self._size + 1, count)]
+        numbers = self.rows()["segment"]
+        last = np.flatnonzero(np.append(numbers[1:] != numbers[:-1], True))
+        return [int(one) + 1 for one in last[count - 1 :: count]]
+
+    def cut(
+        self, size: int, ends: Sequence[int] = (), *, start: int = 0, whole: bool = True
+    ) -> Iterator[Arrays]:
+        """Yield the rows from `start` on in micro-batches of `size`, none across one of `ends`.
+
+        Before an end, and if the batch is `whole` at its own, a micro-batch may be smaller.
+        """
         rows = self.rows()
-        for first in range(start, self._size, size):
-            yield {name: one[first : first + size] for name, one in rows.items()}
+        for end in sorted({*ends, self._size}):
+            for first in range(start, end, size):
+                if not whole and end not in ends and first + size > end:
+                    return
+                yield {name: one[first : min(first + size, end)] for name, one in rows.items()}
+            start = max(start, end)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rlvla.core.component import Place
     from rlvla.core.interfaces import Algorithm
     from rlvla.core.settings import Manifest
-    from rlvla.core.types import Field, SimulatorSpec
+    from rlvla.core.types import Field, Grouping, SimulatorSpec
 
 
 T = TypeVar("T")
@@ -28,6 +28,8 @@ def check(manifest: Manifest) -> None:
         place = ("phases", i, "algorithm") if "phases" in plain else ("algorithm",)
         _check_algorithm(manifest, phase.algorithm, place, (spec, fields))
     _check_schedulers(manifest)
+    if manifest.asynchrony.consistent_groups:
+        _check_consistency(manifest)
     if manifest.deterministic:
         _check_deterministic(manifest)
     _check_loggers(plain["log"])
@@ -39,6 +41,19 @@ def _check_algorithm(
     place: Place,
     seen: tuple[SimulatorSpec, Mapping[str, Field]],
 ) -> None:
+    if algorithm.grouping is None:
+        _check_sizes(manifest, algorithm, place)
+    else:
+        _check_grouping(manifest, algorithm, algorithm.grouping, place)
+    if algorithm.demonstrations and not hasattr(manifest.simulator, "expert"):
+        kind = manifest.plain["simulator"]["type"]
+        raise OptionError(
+            f"needs demonstrations, but simulator {kind!r} has no expert", (*place, "type")
+        )
+    _asked(place, algorithm, lambda: algorithm.check(*seen))
+
+
+def _check_sizes(manifest: Manifest, algorithm: Algorithm, place: Place) -> None:
     batch, micro = algorithm.batch_size, algorithm.micro_batch_size
     if micro < 1 or batch % micro:
         raise OptionError(
@@ -53,12 +68,24 @@ def _check_algorithm(
             (*place, "batch_size"),
             rivals=[("async", "segment")],
         )
-    if algorithm.demonstrations and not hasattr(manifest.simulator, "expert"):
-        kind = manifest.plain["simulator"]["type"]
+
+
+def _check_grouping(
+    manifest: Manifest, algorithm: Algorithm, grouping: Grouping, place: Place
+) -> None:
+    if grouping.size < 2 or algorithm.batch_size % grouping.size:
         raise OptionError(
-            f"needs demonstrations, but simulator {kind!r} has no expert", (*place, "type")
+            f"batch_size {algorithm.batch_size} must be whole groups of at least 2 episodes, "
+            f"these have {grouping.size}",
+            (*place, "batch_size"),
         )
-    _asked(place, algorithm, lambda: algorithm.check(*seen))
+    if grouping.selects and manifest.deterministic:
+        raise OptionError(
+            "drops groups and plays others in their place, which excludes 'deterministic: true': "
+            "what is played next would depend on which were over first",
+            place,
+            rivals=[("deterministic",)],
+        )
 
 
 def _check_schedulers(manifest: Manifest) -> None:
@@ -77,6 +104,15 @@ def _check_schedulers(manifest: Manifest) -> None:
             f"the largest size must be at least {limit}, the largest batch of the generator",
             ("schedulers", "padding"),
             rivals=[(*batching, "max_batch")],
+        )
+
+
+def _check_consistency(manifest: Manifest) -> None:
+    if all(phase.algorithm.grouping is None for phase in manifest.phases):
+        names = " and ".join(phase.name for phase in manifest.phases)
+        raise OptionError(
+            f"needs an algorithm that compares episodes in groups, {names} has none",
+            ("async", "consistent_groups"),
         )
 
 

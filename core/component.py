@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
 T = TypeVar("T")
 
@@ -56,14 +56,20 @@ def construct(plain: Mapping[str, Any]) -> object:
     target: Any = importlib.import_module(module)
     for part in qualname.split("."):
         target = getattr(target, part)
-    return build(target, {key: value for key, value in plain.items() if key != "type"})
+    options = {key: value for key, value in plain.items() if key != "type"}
+    return build(target, nest(target, options, lambda _, value: construct(value)))
 
 
 def options_of(component: object) -> dict[str, Any]:
     """Return the options of a dataclass instance as plain data."""
     if not is_dataclass(component) or isinstance(component, type):
         raise TypeError(f"{component!r} is not a dataclass instance and has no options")
-    return {one.name: _plain(getattr(component, one.name)) for one in fields(component) if one.init}
+    nested = contracts_of(type(component))
+    values = {one.name: getattr(component, one.name) for one in fields(component) if one.init}
+    return {
+        name: describe(value) if name in nested and value is not None else _plain(value)
+        for name, value in values.items()
+    }
 
 
 def _plain(value: object) -> object:
@@ -92,6 +98,40 @@ def build(cls: type[T], plain: Mapping[str, Any]) -> T:
         return cls(**values)
     except (ValueError, ArithmeticError) as error:
         raise out_of_range(error, options) from error
+
+
+def nest(
+    cls: type, plain: Mapping[str, Any], make: Callable[[type[Any], Any], object]
+) -> dict[str, Any]:
+    """Return plain options of which those that are components are made: `make(contract, value)`.
+
+    Such an option has the contract, a `Protocol`, as its type; null stands for no component.
+    """
+    contracts = contracts_of(cls)
+    made = dict(plain)
+    for name in contracts.keys() & plain.keys():
+        if plain[name] is not None:
+            try:
+                made[name] = make(contracts[name], plain[name])
+            except OptionError as error:
+                raise error.below(name) from None
+    return made
+
+
+def contracts_of(cls: type) -> dict[str, type[Any]]:
+    """Return the contract of each option of dataclass `cls` that is itself a component."""
+    kinds = hints(cls)
+    found = {name: _contract(kinds[name]) for name in option_fields(cls)}
+    return {name: contract for name, contract in found.items() if contract is not None}
+
+
+def _contract(hint: object) -> type[Any] | None:
+    choices = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return next((cast("type[Any]", one) for one in choices if _is_contract(one)), None)
+
+
+def _is_contract(hint: object) -> bool:
+    return isinstance(hint, type) and Protocol in hint.__bases__
 
 
 def unknown_key(name: str, known: Mapping[str, object]) -> OptionError:
@@ -206,6 +246,8 @@ def _convert_single(value: object, hint: object) -> object:
         if not isinstance(value, Mapping):
             raise _mismatch("a mapping", value)
         return build(cast("type[Any]", hint), cast("Mapping[str, Any]", value))
+    if _is_contract(hint) and is_dataclass(value):
+        return value
     if hint is float and type(value) is int:
         return _float(value)
     if hint is Path and type(value) is str:
@@ -242,6 +284,8 @@ def name_of(hint: object) -> str:
         return "a list"
     if is_dataclass(hint) or origin in (dict, Mapping):
         return "a mapping"
+    if _is_contract(hint):
+        return f"a {cast('type[Any]', hint).__name__.lower()}"
     return NAMES.get(hint, str(hint))
 
 

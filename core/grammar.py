@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from rlvla.core.component import Key, OptionError, build, convert, show, unknown_key
+from rlvla.core.component import Key, OptionError, build, convert, nest, show, unknown_key
 from rlvla.core.interpolation import Secret
 from rlvla.core.placement import Placement
 from rlvla.core.registry import UnknownComponentError
@@ -92,13 +92,19 @@ class Single:
 
 @dataclass(frozen=True)
 class Component:
-    """The shape of a component: its `type` and the fields of that dataclass."""
+    """The shape of a component: its `type` and the fields of that dataclass, or `type` alone.
+
+    A field whose type is the contract of a kind of component has the shape of such a component.
+    """
 
     registry: Registry[Any]
+    components: Components
     plugins: Mapping[str, Exception | None] = field(default_factory=dict[str, Exception | None])
 
     def __call__(self, value: object) -> object:
         """Construct the component."""
+        if isinstance(value, str):
+            value = {"type": value}
         if not isinstance(value, dict):
             raise OptionError(
                 f"expected a {self.registry.kind} as {{type: NAME}}, got {show(value)}"
@@ -107,11 +113,14 @@ class Component:
         cls = self._class(entries)
         entries.pop("type")
         try:
-            return build(cls, entries)
+            return build(cls, nest(cls, entries, self._nested))
         except OptionError as error:
             if error.place == (error.wrong,):
                 error.known = ("type", *error.known)
             raise
+
+    def _nested(self, contract: type[Any], value: object) -> object:
+        return Component(self.components.nested(contract), self.components, self.plugins)(value)
 
     def _class(self, entries: Mapping[str, object]) -> type[Any]:
         kind, name = self.registry.kind, entries.get("type")
@@ -149,7 +158,7 @@ def grammar(components: Components, plugins: Mapping[str, Exception | None]) -> 
     """Return the shape of a manifest, given what is installed."""
 
     def component(registry: Registry[Any]) -> Component:
-        return Component(registry, plugins)
+        return Component(registry, components, plugins)
 
     algorithm, budget = component(components.algorithms), Single(Budget)
     schedulers: dict[str, Shape] = {

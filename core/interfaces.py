@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from rlvla.core.types import (
         Arrays,
         Field,
+        Grouping,
         Moment,
         Observation,
         Queue,
         SimulatorSpec,
         Start,
         StepResult,
+        Training,
     )
     from rlvla.core.workers import Job, Workers
 
@@ -160,7 +162,8 @@ class Model(Protocol):
         """Return the fields of a row that `Policy.act` writes.
 
         At least `action` float32 [C, D] in the simulator's units, `log_prob` float32 [C, K],
-        `value` float32 [V] and whatever `Policy.evaluate` needs to score the decision again.
+        `value` float32 [V] if there is a critic, and whatever `Policy.evaluate` needs to score
+        the decision again.
         """
         ...
 
@@ -173,13 +176,15 @@ class Algorithm(Protocol):
     """An objective: how decisions become a loss. The core's trainer does the rest.
 
     Each decision weighs `minibatches / batch_size` in the gradient of the step that it is a part
-    of, whatever the arrival order and the micro-batch it fell into.
+    of, whatever the arrival order and the micro-batch it fell into. With groups the batch is
+    counted in episodes: there the loss of a decision must be its share of that of its episode.
     """
 
     batch_size: int
-    """Decisions per version of the weights."""
+    """Decisions (with `grouping`: episodes, a multiple of its size) per version of the weights."""
     micro_batch_size: int
-    """Decisions per forward and backward pass; divides `batch_size / minibatches`."""
+    """Decisions per forward and backward pass; divides `batch_size / minibatches`, unless there
+    are groups."""
     epochs: int
     """Passes over each batch, with `minibatches` optimizer steps each."""
     minibatches: int
@@ -190,12 +195,22 @@ class Algorithm(Protocol):
     """Of the sampling that makes training decisions."""
 
     @property
+    def grouping(self) -> Grouping | None:
+        """How episodes are compared; None if segments of fixed length are learned from."""
+        ...
+
+    @property
     def demonstrations(self) -> int:
         """Expert episodes to learn from; 0 to learn from the policy's own decisions."""
         ...
 
     def check(self, spec: SimulatorSpec, model: Mapping[str, Field]) -> None:
         """Raise ValueError if the options contradict each other or what the model records."""
+        ...
+
+    @property
+    def compared(self) -> Mapping[str, Proximal]:
+        """The policies that `loss` compares the trained one with, by name; see `Moment.scores`."""
         ...
 
     def parameter_groups(self, policy: nn.Module) -> list[dict[str, object]]:
@@ -212,7 +227,8 @@ class Algorithm(Protocol):
         NaN stands for no target, as for an action that was never executed; no statistic counts it.
 
         `segment` holds the rows of a segment in time order, [L, ...]; `bootstrap` [L, V] the
-        value of the true next observation where `Segment.bootstrap` names one, else 0.
+        value of the true next observation where `Segment.bootstrap` names one, else 0; V is 0 if
+        the model has no critic.
         """
         ...
 
@@ -221,11 +237,14 @@ class Algorithm(Protocol):
         """Whether `complete` must see the whole batch; then nothing is trained on before."""
         ...
 
-    def complete(self, rows: Arrays) -> Arrays:
+    def complete(self, rows: Arrays, policy: Policy) -> Arrays:
         """Return what the loss needs of several segments at once, one entry a row.
 
-        `rows` holds whole segments with their targets, `version` and `segment`: those that have
-        just arrived or, if `whole`, the batch.
+        `rows` holds whole segments with their targets, `version`, `segment` (a number of its own
+        for each) and `group` (the same for episodes of one start, -1 without `grouping`): those
+        that have just arrived, among them whole groups only, or, if `whole`, the batch. `policy`
+        then has the weights before its first step. What has the name of a field of `rows`
+        replaces it.
         """
         ...
 
@@ -242,6 +261,98 @@ class Algorithm(Protocol):
     @property
     def normalised(self) -> Sequence[str]:
         """Names of the targets whose running mean and deviation `loss` wants."""
+        ...
+
+
+class Proximal(Protocol):
+    """Where log-probabilities of a policy beside the trained one come from.
+
+    As an option of an algorithm: those of the proximal policy, the centre of the clip.
+    """
+
+    @property
+    def needs(self) -> Sequence[str]:
+        """Fields that the model must record."""
+        ...
+
+    @property
+    def decoupled(self) -> bool:
+        """Whether it is another policy than the one that decided; else `follow` returns None."""
+        ...
+
+    def follow(self, training: Training, name: str) -> Follower | None:
+        """Return what follows a training; None if the behaviour's record is all that is wanted.
+
+        `name` is what the algorithm calls the policy.
+        """
+        ...
+
+
+class Follower(Protocol):
+    """A policy beside the trained one, in the trainer's process, which tells it how it goes on.
+
+    For each version: `begin`, then `arrive` with all rows of the batch, then `step` after each
+    optimizer step; `log_prob` for each micro-batch, from when its rows have arrived.
+    """
+
+    def begin(self, version: int) -> None:
+        """Learn that the weights have become `version`, and the batch of it begins."""
+        ...
+
+    def arrive(self, rows: Arrays) -> Arrays:
+        """Return fields to keep with rows that have just arrived, each `NAME/...`.
+
+        The weights are still those of the version: no optimizer step has been taken.
+        """
+        ...
+
+    def step(self, metrics: Mapping[str, float]) -> None:
+        """Learn that an optimizer step was taken, and what `loss` told of its decisions: means."""
+        ...
+
+    def log_prob(self, batch: Arrays, current: Tensor, version: int) -> Tensor:
+        """Return the log-probabilities of recorded decisions, [B, C, K], without gradient.
+
+        `current` are those under the weights as they are; `version` is that of the batch.
+        """
+        ...
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return all that it holds, so that it goes on bit for bit."""
+        ...
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state` returned."""
+        ...
+
+
+class Correction(Protocol):
+    """Keeps importance weights in bounds."""
+
+    @property
+    def needs(self) -> Sequence[str]:
+        """Fields that the model must record."""
+        ...
+
+    def check(self, *, level: str, decoupled: bool) -> None:
+        """Raise ValueError if it does not fit ratios of this level: token, action or chunk.
+
+        `decoupled`: there is a proximal policy beside the behaviour policy, and its weight is
+        what is bounded; else it is the ratio itself.
+        """
+        ...
+
+    @property
+    def clips(self) -> bool:
+        """Whether the ratio is still clipped."""
+        ...
+
+    def bounded(self, log_weight: Tensor, valid: Tensor | None) -> Tensor:
+        """Return the logarithms of the weights to use instead; -inf takes an entry out.
+
+        `log_weight` is [B, C, K], [B, C, 1] or [B, 1, 1], as the ratios are, 0 where an action was
+        not executed; `valid` bool [B, C], None for all. A decision's weights depend on it alone.
+        """
         ...
 
 

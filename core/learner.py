@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from rlvla.core.clock import now
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from rlvla.core.settings import Asynchrony, Phase
     from rlvla.core.slots import FreeSlots
     from rlvla.core.streamer import Streamer
-    from rlvla.core.types import Segment
+    from rlvla.core.types import Parcel, Segment
     from rlvla.core.workers import TrainerWorker
 
 
@@ -39,6 +40,9 @@ class Learner:
     free: Sequence[FreeSlots]
     """Of each cell."""
     metrics: Metrics
+    whole: bool = True
+    """Hand over a batch that does not stream in one call; otherwise in those in which it would
+    stream, as the last bit of a row may depend on the rows that are computed with it."""
 
     async def update(self) -> dict[str, float]:
         """Train on one batch and publish the next version; return the trainer's metrics."""
@@ -53,32 +57,36 @@ class Learner:
 
     async def _fill(self) -> int:
         """Hand the trainer exactly one batch, as it comes or as a whole; return its decisions."""
-        size = self.phase.algorithm.batch_size
-        taken = 0
-        held: list[Segment] = []
-        while taken < size:
-            fresh = await self._fresh(size - taken)
-            taken += sum(map(len, fresh))
-            held += fresh
-            if self.asynchrony.stream or taken == size:
-                await self._accumulate(held)
+        room = self.phase.algorithm.batch_size
+        decisions = 0
+        held: list[list[Segment]] = []
+        while room:
+            fresh = await self._fresh(room)
+            room -= sum(map(len, fresh))
+            held.append([one for parcel in fresh for one in parcel.segments])
+            if self.asynchrony.stream or not room:
+                parts = [[*chain.from_iterable(held)]] if self.whole else held
+                for segments in filter(None, parts):
+                    await self._accumulate(segments)
+                    decisions += sum(map(len, segments))
                 held = []
-        return taken
+        return decisions
 
-    async def _fresh(self, room: int) -> list[Segment]:
+    async def _fresh(self, room: int) -> list[Parcel]:
         """Take segments; whatever admission promised, none that is too old gets further."""
         version = self.progress.version
-        fresh: list[Segment] = []
+        fresh: list[Parcel] = []
         began = now()
         taken = await self.streamer.take(version=version, room=room)
         self.metrics.trainer.span("starve", 0, began)
-        for segment in taken:
-            if version - min(segment.versions) <= self.asynchrony.max_staleness:
-                fresh.append(segment)
+        for parcel in taken:
+            if version - min(parcel.versions) <= self.asynchrony.max_staleness:
+                fresh.append(parcel)
                 continue
-            self.ledger.drop(len(segment), "stale")
-            self._release(segment)
-            self.admission.refund(len(segment))
+            self.ledger.drop(len(parcel.versions), "stale")
+            for segment in parcel.segments:
+                self._release(segment)
+            self.admission.refund(len(parcel))
         return fresh
 
     async def _accumulate(self, segments: list[Segment]) -> None:

@@ -132,7 +132,7 @@ def _resolve(
         shown = Interpolation(document.data, None).resolve()
         actual = Interpolation(document.data, environment).resolve()
         read = grammar(components, plugins)(actual)
-        manifest = _manifest(read, shown)
+        manifest = _manifest(read, shown, components)
         check(manifest)
     except OptionError as error:
         secrets = [value for _, value in _leaves(actual, ()) if isinstance(value, Secret)]
@@ -140,8 +140,8 @@ def _resolve(
     return manifest
 
 
-def _manifest(read: Mapping[str, Any], shown: Plain) -> Manifest:
-    plain = _completed(shown, read)
+def _manifest(read: Mapping[str, Any], shown: Plain, components: Components) -> Manifest:
+    plain = _named(_completed(shown, read), components)
     return Manifest(
         name=read["name"],
         seed=read["seed"],
@@ -187,10 +187,25 @@ def _completed(shown: Any, read: object) -> Any:  # noqa: ANN401 - plain data
         options = cast("Plain", read) if isinstance(read, dict) else options_of(read)
         named = {key: _completed(item, options.get(key)) for key, item in entries.items()}
         return named | {key: item for key, item in options.items() if key not in entries}
+    if isinstance(shown, str) and isinstance(read, dict) and "type" in read:
+        return {**cast("Plain", read), "type": shown}
     if isinstance(shown, list) and isinstance(read, list | tuple):
         pairs = zip(cast("list[object]", shown), cast("Sequence[object]", read), strict=True)
         return [_completed(one, other) for one, other in pairs]
     return cast("Any", shown)
+
+
+def _named(value: Any, components: Components) -> Any:  # noqa: ANN401 - plain data
+    """Return the plain data with the names of those components that are options by default."""
+    if isinstance(value, list):
+        return [_named(item, components) for item in cast("list[object]", value)]
+    if not isinstance(value, dict):
+        return value
+    entries = {key: _named(item, components) for key, item in cast("Plain", value).items()}
+    spelled = entries.get("type")
+    if isinstance(spelled, str) and ":" in spelled:
+        entries["type"] = components.name_of(spelled) or spelled
+    return entries
 
 
 def _explain(document: Document, error: OptionError, secrets: Sequence[str]) -> ManifestError:

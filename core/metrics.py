@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from rlvla.core.clock import now
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rlvla.core.trace import Tracer
+
+
+RECENT = 100
+"""Finished episodes, however long ago, that `rollout/reward_recent` is the mean of."""
 
 
 class Metrics:
@@ -33,12 +37,14 @@ class Metrics:
         self._steps = 0
         self._since = now()
         self._episodes: list[tuple[bool, int, float]] = []
+        self._rewards: deque[float] = deque(maxlen=RECENT)
         self._staleness: Counter[int] = Counter()
         self._batches: list[int] = []
 
     def episode(self, *, success: bool, steps: int, reward: float) -> None:
         """Count a finished training episode."""
         self._episodes.append((success, steps, reward))
+        self._rewards.append(reward)
 
     def step(self, actions: int) -> None:
         """Count actions that a training lane executed."""
@@ -78,7 +84,8 @@ class Metrics:
             name: sum(column) / count
             for name, column in zip(names, zip(*self._episodes, strict=True), strict=True)
         }
-        return {**means, "rollout/episodes": count}
+        recent = sum(self._rewards) / len(self._rewards)
+        return {**means, "rollout/reward_recent": recent, "rollout/episodes": count}
 
     def _asynchrony(self) -> dict[str, float]:
         row: dict[str, float] = {}

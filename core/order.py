@@ -21,6 +21,8 @@ class Order:
     """That train."""
     segments: int
     """Of a batch."""
+    together: int = 1
+    """Segments in a row that are the episodes of a group."""
     max_staleness: int
     """Versions between a batch and the weights that decide in it, inside an era."""
     every: int

@@ -6,9 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rlvla.core.errors import ClosedError
+from rlvla.core.types import Group
 
 if TYPE_CHECKING:
-    from rlvla.core.types import Segment
+    from rlvla.core.types import Parcel, Segment
 
 
 class Gate:
@@ -50,10 +51,11 @@ class Gate:
 
 
 class OrderedStreamer:
-    """Finished segments in as they come, out by their index."""
+    """Finished segments in as they come, out by their index; `together` of them are a group."""
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, first: int, *, together: int = 1) -> None:
         self._next = first
+        self._together = together
         self._done: dict[int, Segment] = {}
         self._closed = False
         self._waker: asyncio.Future[None] | None = None
@@ -64,21 +66,19 @@ class OrderedStreamer:
     def put(self, index: int, segment: Segment) -> None:
         """Hand over a finished segment."""
         self._done[index] = segment
-        if index == self._next:
-            self._wake()
+        self._wake()
 
-    async def take(self, *, version: int, room: int) -> list[Segment]:
-        """Wait for the next segment, and return it alone.
+    async def take(self, *, version: int, room: int) -> list[Parcel]:
+        """Wait for the next segment or group, and return it alone.
 
-        How many come together would depend on timing, and so would what the trainer computes in
-        one pass. Batches are whole numbers of segments: it fits wherever there is room. Raise
+        How many come at once would depend on timing, and so would what the trainer computes in
+        one pass. Batches are whole numbers of them: it fits wherever there is room. Raise
         `ClosedError` once closed, also if segments are left. One caller at a time.
         """
         del version, room
         while not self._closed:
-            if self._next in self._done:
-                self._next += 1
-                return [self._done.pop(self._next - 1)]
+            if (parcel := self._following()) is not None:
+                return [parcel]
             self._waker = asyncio.get_running_loop().create_future()
             await self._waker
         raise ClosedError
@@ -87,6 +87,14 @@ class OrderedStreamer:
         """End every `take`. Idempotent."""
         self._closed = True
         self._wake()
+
+    def _following(self) -> Parcel | None:
+        indices = range(self._next, self._next + self._together)
+        if not self._done.keys() >= {*indices}:
+            return None
+        self._next = indices.stop
+        segments = tuple(self._done.pop(index) for index in indices)
+        return segments[0] if self._together == 1 else Group(segments[0].group, segments)
 
     def _wake(self) -> None:
         if self._waker is not None and not self._waker.done():

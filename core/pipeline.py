@@ -226,4 +226,5 @@ class Pipeline:
             ledger=self._ledger,
             free=[crew.free for crew in self._crews],
             metrics=self._metrics,
+            whole=not self._manifest.deterministic,
         )

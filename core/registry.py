@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import importlib
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from rlvla.core.interfaces import Correction, Proximal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,8 +44,10 @@ class Entry(Generic[T]):
 class Registry(Generic[T]):
     """The factories of one kind, by name."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, contract: type[Any] | None = None) -> None:
         self.kind = kind
+        self.contract = contract
+        """The type of the options that these components may be of others; None: of none."""
         self.owner = "unknown"
         self._entries: dict[str, Entry[T]] = {}
 
@@ -75,6 +79,11 @@ class Registry(Generic[T]):
         """Return the names that `owner` registered."""
         return [name for name in self if self._entries[name].owner == owner]
 
+    def name_of(self, spelled: str) -> str | None:
+        """Return the name of the factory `"module:qualname"`; None if it is not registered."""
+        found = (name for name in self if _spelled(self._entries[name].factory) == spelled)
+        return next(found, None)
+
     def merge(self, other: Registry[T]) -> None:
         """Take over all names of `other`; none of them may be taken."""
         self._entries |= other._entries
@@ -93,6 +102,12 @@ class Registry(Generic[T]):
         return f"no {self.kind} named {name!r}.{hint} Registered: {', '.join(self) or 'none'}."
 
 
+def _spelled(factory: Callable[..., object] | str) -> str:
+    if isinstance(factory, str):
+        return factory
+    return f"{factory.__module__}:{factory.__qualname__}"
+
+
 def _simulators() -> Registry[Simulator]:
     return Registry("simulator")
 
@@ -103,6 +118,14 @@ def _models() -> Registry[Model]:
 
 def _algorithms() -> Registry[Algorithm]:
     return Registry("algorithm")
+
+
+def _proximals() -> Registry[Proximal]:
+    return Registry("proximal", contract=Proximal)
+
+
+def _corrections() -> Registry[Correction]:
+    return Registry("correction", contract=Correction)
 
 
 def _batching() -> Registry[Batching]:
@@ -128,6 +151,8 @@ class Components:
     simulators: Registry[Simulator] = field(default_factory=_simulators)
     models: Registry[Model] = field(default_factory=_models)
     algorithms: Registry[Algorithm] = field(default_factory=_algorithms)
+    proximals: Registry[Proximal] = field(default_factory=_proximals)
+    corrections: Registry[Correction] = field(default_factory=_corrections)
     batching: Registry[Batching] = field(default_factory=_batching)
     sharding: Registry[Sharding] = field(default_factory=_sharding)
     loggers: Registry[Logger] = field(default_factory=_loggers)
@@ -135,6 +160,18 @@ class Components:
 
     def __iter__(self) -> Iterator[Registry[object]]:
         return iter([cast("Registry[object]", getattr(self, one.name)) for one in fields(self)])
+
+    def nested(self, contract: type[Any]) -> Registry[object]:
+        """Return the registry of the components that options of this type are."""
+        for registry in self:
+            if registry.contract is contract:
+                return registry
+        raise TypeError(f"no kind of component has the contract {contract.__qualname__}")
+
+    def name_of(self, spelled: str) -> str | None:
+        """Return the name of the factory `"module:qualname"` of any kind; None if it has none."""
+        names = (registry.name_of(spelled) for registry in self)
+        return next(filter(None, names), None)
 
     def owned_by(self, owner: str) -> Components:
         """Return empty registries whose names will be credited to `owner`."""

@@ -28,14 +28,14 @@ class Rollout(Collecting):
     async def run(self, lane: Lane) -> None:
         """Produce segments until admission closes."""
         losses = 0
-        collector = Collector(self, lane, self.starts)
+        collector = Collector(self, lane)
         while True:
             try:
                 since = now()
                 await self.admission.enter(self.length)
                 lane.admitted(since)
-                self.streamer.open(lane.number, version=lane.version, decisions=self.length)
-                segment = await collector.segment()
+                self.streamer.open(lane.number, version=lane.version, places=self.length)
+                segment = await collector.segment(self.starts)
                 self.admission.finish(self.length)
                 self.streamer.put(segment)
                 losses = 0

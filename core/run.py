@@ -205,8 +205,9 @@ def job_of(manifest: Manifest, phase: Phase, checkpoint: Checkpoint | None = Non
         generators=len(manifest.assignment.served),
         placement=manifest.placement,
         slots=_slots(manifest, phase),
-        banks=manifest.asynchrony.max_staleness + 2 if manifest.deterministic else 2,
+        banks=manifest.asynchrony.max_staleness + 2 if manifest.exact_versions else 2,
         seed=manifest.seed,
+        max_staleness=manifest.asynchrony.max_staleness,
         weights=None if checkpoint is None else str(checkpoint.path),
     )
 
@@ -227,9 +228,12 @@ def _slots(manifest: Manifest, phase: Phase) -> int:
     all of its episode if that may have to be repeated.
     """
     lanes = manifest.simulator.lanes + manifest.evaluating.lanes
-    admitted = 2 * (manifest.asynchrony.max_staleness + 1) * phase.algorithm.batch_size
     spec = manifest.simulator.spec
-    demonstrated = manifest.simulator.lanes * (spec.max_steps + 1)
     chunk = manifest.model.decision_fields(spec)["action"].shape[0]
-    repeated = manifest.simulator.lanes * -(-spec.max_steps // chunk)
+    episode = -(-spec.max_steps // chunk)
+    # episodes of groups hold no final observations
+    each = 2 if phase.algorithm.grouping is None else episode
+    admitted = (manifest.asynchrony.max_staleness + 1) * phase.algorithm.batch_size * each
+    demonstrated = manifest.simulator.lanes * (spec.max_steps + 1)
+    repeated = manifest.simulator.lanes * episode
     return 3 * lanes + max(admitted, demonstrated) + (repeated if manifest.deterministic else 0)

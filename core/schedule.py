@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlvla.core.admission import Admission
+from rlvla.core.group_rollout import GroupRollout
+from rlvla.core.groups import Groups
 from rlvla.core.order import Order
 from rlvla.core.ordered import Gate, OrderedStreamer
 from rlvla.core.ordered_rollout import OrderedRollout
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from rlvla.core.progress import Progress
     from rlvla.core.settings import Manifest, Phase
     from rlvla.core.starts import Starts
+    from rlvla.core.types import Grouping
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Schedule:
 
     admission: Admission | Gate
     streamer: Streamer | OrderedStreamer
-    rollout: Rollout | OrderedRollout
+    rollout: Rollout | GroupRollout | OrderedRollout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,22 +56,48 @@ class Scheduling:
         size, eta = self.phase.algorithm.batch_size, self.manifest.asynchrony.max_staleness
         admission = Admission(batch_size=size, max_staleness=eta, version=self.progress.version)
         streamer = Streamer(batch_size=size, max_staleness=eta)
-        rollout = Rollout(
-            admission=admission, streamer=streamer, starts=self.starts, **self._shared()
-        )
+        rollout: Rollout | GroupRollout
+        if self.phase.algorithm.grouping is None:
+            rollout = Rollout(
+                admission=admission, streamer=streamer, starts=self.starts, **self._shared()
+            )
+        else:
+            rollout = self._grouped(self.phase.algorithm.grouping, admission, streamer)
         return Schedule(admission, streamer, rollout)
 
+    def _grouped(
+        self, grouping: Grouping, admission: Admission, streamer: Streamer
+    ) -> GroupRollout:
+        groups = Groups(
+            grouping=grouping,
+            starts=self.starts,
+            admission=admission,
+            streamer=streamer,
+            ledger=self.ledger,
+            free={lane.free.cell: lane.free for lane in self.lanes},
+        )
+        consistent = self.manifest.asynchrony.consistent_groups
+        return GroupRollout(
+            admission=admission, groups=groups, consistent=consistent, **self._shared()
+        )
+
     def _ordered(self) -> Schedule:
-        manifest, progress = self.manifest, self.progress
+        manifest, progress, algorithm = self.manifest, self.progress, self.phase.algorithm
+        grouping = algorithm.grouping
         order = Order(
             lanes=len(self.lanes),
-            segments=self.phase.algorithm.batch_size // manifest.asynchrony.segment,
+            segments=algorithm.batch_size
+            // (manifest.asynchrony.segment if grouping is None else 1),
+            together=1 if grouping is None else grouping.size,
             max_staleness=manifest.asynchrony.max_staleness,
             every=manifest.checkpointing.every,
             begun=progress.updates,
             base=progress.version - progress.updates,
         )
-        admission, streamer = Gate(progress.version), OrderedStreamer(order.first)
+        admission, streamer = (
+            Gate(progress.version),
+            OrderedStreamer(order.first, together=order.together),
+        )
         rollout = OrderedRollout(
             order=order,
             admission=admission,
@@ -80,10 +109,11 @@ class Scheduling:
         return Schedule(admission, streamer, rollout)
 
     def _shared(self) -> dict[str, Any]:
+        algorithm = self.phase.algorithm
         return {
             "ledger": self.ledger,
             "metrics": self.metrics,
-            "length": self.manifest.asynchrony.segment,
-            "temperature": self.phase.algorithm.temperature,
+            "length": 0 if algorithm.grouping else self.manifest.asynchrony.segment,
+            "temperature": algorithm.temperature,
             "seed": self.manifest.seed,
         }

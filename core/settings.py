@@ -34,7 +34,10 @@ class Asynchrony:
     max_staleness: int = 1
     """Largest trainer version minus behaviour version at consumption (η); 0 is synchronous."""
     segment: int = 8
-    """Decisions of a lane that travel to the trainer together; divides `batch_size`."""
+    """Decisions of a lane that travel to the trainer together; divides `batch_size`. An algorithm
+    that compares episodes gets whole ones, whatever this says."""
+    consistent_groups: bool = False
+    """All decisions of a group of episodes are made by the weights that it was opened with."""
 
     def __post_init__(self) -> None:
         if self.max_staleness < 0:
@@ -146,6 +149,11 @@ class Manifest:
         return self.sharding.assign(
             self.simulator.lanes, batched=self.simulator.spec.batched
         ).extended(self.evaluating.lanes, own_worker=self.simulator.spec.batched)
+
+    @property
+    def exact_versions(self) -> bool:
+        """Whether decisions are asked of certain versions, so that older ones must be kept."""
+        return self.deterministic or self.asynchrony.consistent_groups
 
     @property
     def protocol(self) -> str:

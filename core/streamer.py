@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rlvla.core.errors import ClosedError
 
 if TYPE_CHECKING:
-    from rlvla.core.types import Segment
+    from rlvla.core.types import Parcel
 
 
 class Streamer:
@@ -19,6 +19,9 @@ class Streamer:
     is taken only if the places up to the last batch that they may join still hold all of them:
     the trainer waits for them rather than drop them. Admission guarantees that these places
     suffice, so with both rules nothing admitted is ever dropped for its age.
+
+    All of that is true of groups, which come and go as a whole, in place of segments. Places are
+    counted as batches are: in decisions, or in the episodes of groups.
     """
 
     def __init__(self, *, batch_size: int, max_staleness: int) -> None:
@@ -26,8 +29,8 @@ class Streamer:
         self.max_staleness = max_staleness
         self._open: dict[int, tuple[int, int]] = {}
         self._owed: defaultdict[int, int] = defaultdict(int)
-        """Version to the decisions of the open segments that began with it."""
-        self._done: defaultdict[int, deque[Segment]] = defaultdict(deque)
+        """Version to the places of the open segments that began with it."""
+        self._done: defaultdict[int, deque[Parcel]] = defaultdict(deque)
         """Version to the finished segments whose oldest decision it made."""
         self._closed = False
         self._waker: asyncio.Future[None] | None = None
@@ -35,25 +38,25 @@ class Streamer:
     def __len__(self) -> int:
         return sum(map(len, self._done.values()))
 
-    def open(self, lane: int, *, version: int, decisions: int) -> None:
-        """Note that `lane` begins a segment of `decisions` under `version` or later."""
-        self._open[lane] = (version, decisions)
-        self._owed[version] += decisions
+    def open(self, key: int, *, version: int, places: int) -> None:
+        """Note that what will have this `key` begins under `version` or later."""
+        self._open[key] = (version, places)
+        self._owed[version] += places
 
-    def put(self, segment: Segment) -> None:
-        """Hand over the finished segment of its lane."""
-        self._shut(segment.lane)
-        self._done[min(segment.versions)].append(segment)
+    def put(self, parcel: Parcel) -> None:
+        """Hand over what was opened under its key."""
+        self._shut(parcel.key)
+        self._done[min(parcel.versions)].append(parcel)
         self._wake()
 
-    def abandon(self, lane: int) -> None:
-        """Note that the segment of `lane`, if any, came to nothing."""
-        if lane in self._open:
-            self._shut(lane)
+    def abandon(self, key: int) -> None:
+        """Note that what was opened under `key`, if anything, came to nothing."""
+        if key in self._open:
+            self._shut(key)
             self._wake()
 
-    async def take(self, *, version: int, room: int) -> list[Segment]:
-        """Wait for segments for the batch of `version` that has `room` decisions left.
+    async def take(self, *, version: int, room: int) -> list[Parcel]:
+        """Wait for what fits the batch of `version` that has `room` places left.
 
         Raise `ClosedError` once closed, also if segments are left. One caller at a time.
         """
@@ -69,8 +72,8 @@ class Streamer:
         self._closed = True
         self._wake()
 
-    def _fitting(self, version: int, room: int) -> list[Segment]:
-        taken: list[Segment] = []
+    def _fitting(self, version: int, room: int) -> list[Parcel]:
+        taken: list[Parcel] = []
         for first in sorted(self._done):
             waiting = self._done[first]
             kept = self._kept(version, first)
@@ -93,9 +96,9 @@ class Streamer:
             kept = max(kept, owed - later_batches * self.batch_size)
         return kept
 
-    def _shut(self, lane: int) -> None:
-        version, decisions = self._open.pop(lane)
-        self._owed[version] -= decisions
+    def _shut(self, key: int) -> None:
+        version, places = self._open.pop(key)
+        self._owed[version] -= places
         if not self._owed[version]:
             del self._owed[version]
 

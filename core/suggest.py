@@ -20,6 +20,8 @@ SYNONYMS = MappingProxyType(
         "per_device_train_batch_size": "algorithm.micro_batch_size",
         "ppo_epochs": "algorithm.epochs",
         "num_epochs": "algorithm.epochs",
+        "num_generations": "algorithm.group_size",
+        "n_samples": "algorithm.group_size",
         "clip": "algorithm.clip_high",
         "clip_range": "algorithm.clip_high",
         "clip_ratio": "algorithm.clip_high",

@@ -14,32 +14,36 @@ import safetensors.torch as tensor_files
 import torch
 
 from rlvla.core.batch import Batch
+from rlvla.core.descent import Descent
 from rlvla.core.errors import TrainingError
+from rlvla.core.followers import Followers
 from rlvla.core.generator import trained_parameters
+from rlvla.core.reduction import reduced
 from rlvla.core.runtime.turn import NO_TURN
 from rlvla.core.slots import PARTS
 from rlvla.core.statistics import Statistics
 from rlvla.core.types import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rlvla.core.interfaces import Algorithm, Policy
     from rlvla.core.slots import Slots
     from rlvla.core.types import Array, Arrays, Segment
     from rlvla.core.weights import Weights
 
-BETAS = (0.9, 0.95)
+FOLLOWERS = "followers.safetensors"
 _FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
 
 
 class Trainer:
     """Turns segments into versions of the weights.
 
-    The gradient of an optimizer step is the sum over its decisions of `loss / their number`: a
-    global denominator, so micro-batch size does not change it, nor does the order of arrival while
-    a pass is one step. With several `epochs` the first pass happens as segments arrive, the
-    others over the whole batch.
+    The gradient of an optimizer step is the sum over its decisions of their losses, divided by the
+    decisions (with groups: episodes) that the step is meant to have: a global denominator, so
+    micro-batch size does not change it, nor does the order of arrival while a pass is one step.
+    With several `epochs` the first pass happens as segments arrive, the others over the whole
+    batch.
     """
 
     def __init__(
@@ -52,10 +56,12 @@ class Trainer:
         seed: int,
     ) -> None:
         self.updates = 0
-        self._version = 0
+        self._version = -1
         self._segments = 0
         self.turn = NO_TURN
         """What the backward passes happen in: a turn at a GPU that others use, too."""
+        self.followers = Followers({})
+        """What the algorithm compares the policy with."""
         self._policy = policy
         self._algorithm = algorithm
         self._slots = slots
@@ -65,11 +71,10 @@ class Trainer:
         self._published: Future[None] = Future()
         self._published.set_result(None)
         self._parameters = trained_parameters(policy.module)
-        self._optimizer = torch.optim.AdamW(
-            algorithm.parameter_groups(policy.module), betas=BETAS, fused=True
-        )
+        self._descent = Descent(algorithm, policy.module)
+        self._grouped = algorithm.grouping is not None
         self._minibatch = algorithm.batch_size // algorithm.minibatches
-        self._rates = [group["lr"] for group in self._optimizer.param_groups]
+        """Decisions of an optimizer step; with groups: episodes."""
         self._statistics = {name: Statistics() for name in algorithm.normalised}
         self._demonstrations = Batch()
         self._begin()
@@ -77,13 +82,15 @@ class Trainer:
     def accumulate(self, segments: Sequence[Segment]) -> None:
         """Add segments to the batch; see `TrainerWorker.accumulate`."""
         rows = self._read(segments)
+        if self.followers:
+            with self.turn:
+                rows |= self.followers.arrive(rows)
         if self._algorithm.whole:
             self._batch.add(rows)
             return
-        self._batch.add({**rows, **self._algorithm.complete(rows)})
+        self._batch.add({**rows, **self._algorithm.complete(rows, self._policy)})
         if all(one.known for one in self._statistics.values()):
-            whole = len(self._batch) // self._algorithm.micro_batch_size
-            self._backward_until(whole * self._algorithm.micro_batch_size)
+            self._backward_over(self._batch, whole=False)
 
     def store(self, segments: Sequence[Segment]) -> None:
         """Keep demonstrations; see `TrainerWorker.store`."""
@@ -94,19 +101,24 @@ class Trainer:
         if self._algorithm.demonstrations:
             self._batch = self._sample()
         if self._algorithm.whole:
-            self._batch.extend(self._algorithm.complete(self._batch.rows()))
+            with self.turn:
+                fields = self._algorithm.complete(self._batch.rows(), self._policy)
+            self._batch.extend(fields)
         for one in self._statistics.values():
             if not one.known:
                 one.finish()
-        self._backward_until(len(self._batch))
+        self._backward_over(self._batch)
         for epoch in range(1, self._algorithm.epochs):
             self._backward_again(epoch)
         for one in self._statistics.values():
             one.finish()
         self.updates += 1
-        metrics = {name: float(torch.cat(parts).mean()) for name, parts in self._metrics.items()}
+        steps = len(self._metrics["grad_norm"])
+        metrics = {name: reduced(name, torch.cat(parts)) for name, parts in self._metrics.items()}
+        self._renew(self._version + 1)
+        metrics |= self.followers.metrics()
         self._begin()
-        return metrics
+        return {**metrics, "optimizer_steps": steps}
 
     def publish(self, version: int) -> Future[None]:
         """Copy the weights for the generators, beside what follows; see `TrainerWorker.publish`.
@@ -114,7 +126,8 @@ class Trainer:
         Tensor by tensor, until the next optimizer step at the latest: it waits for the copy.
         """
         tensors = {name: one.detach().numpy() for name, one in self._parameters.items()}
-        self._version = version
+        if version > self._version:
+            self._renew(version)
         self._published = self._publisher.submit(self._weights.publish, version, tensors)
         return self._published
 
@@ -123,7 +136,9 @@ class Trainer:
         self._policy.save(directory)
         state = {"updates": self.updates, "statistics": self._moments()}
         Path(directory, "trainer.json").write_text(json.dumps(state))
-        _FILES.save_file(self._optimizer_tensors(), Path(directory, "optimizer.safetensors"))
+        _FILES.save_file(self._descent.tensors(), Path(directory, "optimizer.safetensors"))
+        if followed := self.followers.state():
+            _FILES.save_file(followed, Path(directory, FOLLOWERS))
 
     def load(self, directory: str, version: int) -> None:
         """Restore what `save` wrote; see `TrainerWorker.load`."""
@@ -132,7 +147,10 @@ class Trainer:
         state = json.loads(Path(directory, "trainer.json").read_text())
         self.updates = state["updates"]
         self._statistics = {name: Statistics(one) for name, one in state["statistics"].items()}
-        self._restore_optimizer(_FILES.load_file(Path(directory, "optimizer.safetensors")))
+        self._descent.restore(_FILES.load_file(Path(directory, "optimizer.safetensors")))
+        followed = Path(directory, FOLLOWERS)
+        self.followers.restore(_FILES.load_file(followed) if followed.exists() else {}, version)
+        self._version = version
         self._begin()
         self.publish(version).result()
 
@@ -140,18 +158,24 @@ class Trainer:
         """End the copying."""
         self._publisher.shutdown()
 
+    def _renew(self, version: int) -> None:
+        self._version = version
+        self.followers.begin(version)
+
     def _begin(self) -> None:
         self._batch = Batch()
         self._backwarded = 0
         self._metrics: defaultdict[str, list[torch.Tensor]] = defaultdict(list)
-        self._forget_gradients()
+        self._descent.forget()
 
     def _read(self, segments: Sequence[Segment]) -> dict[str, Array]:
         slots = [slot for segment in segments for slot in segment.slots]
         rows = self._slots.read(slots, *PARTS)
         bootstrap = self._bootstrap([slot for segment in segments for slot in segment.bootstrap])
         rows["version"] = np.array([made for one in segments for made in one.versions], np.int64)
-        rows["segment"] = self._numbered([len(one) for one in segments])
+        lengths = [len(one) for one in segments]
+        rows["segment"] = self._numbered(lengths)
+        rows["group"] = np.repeat(np.array([one.group for one in segments], np.int64), lengths)
         targets: list[Arrays] = []
         first = 0
         for segment in segments:
@@ -172,10 +196,11 @@ class Trainer:
 
     def _bootstrap(self, slots: Sequence[int]) -> Array:
         """Return the value of the observation in each slot, float32 [N, V]; 0 where slot < 0."""
-        width = self._slots.layout.parts["decision"]["value"].shape[0]
+        value = self._slots.layout.parts["decision"].get("value")
+        width = 0 if value is None else value.shape[0]
         values = np.zeros((len(slots), width), np.float32)
         wanted = [index for index, slot in enumerate(slots) if slot >= 0]
-        if wanted:
+        if wanted and width:
             observations = self._slots.read([slots[index] for index in wanted], "observation")
             with torch.no_grad():
                 values[wanted] = self._policy.value(observations).numpy()
@@ -188,21 +213,28 @@ class Trainer:
         index = random.integers(len(self._demonstrations), size=self._algorithm.batch_size)
         return self._demonstrations.select(index)
 
-    def _backward_until(self, end: int) -> None:
-        for batch in self._batch.cut(self._algorithm.micro_batch_size, start=self._backwarded):
-            if self._backwarded >= end:
+    def _backward_over(self, batch: Batch, *, whole: bool = True) -> None:
+        """Go on where this pass has come to: to its end, or as far as micro-batches are full.
+
+        What follows the training sees all rows of a batch before its first optimizer step.
+        """
+        size = self._algorithm.micro_batch_size
+        ends = batch.ends(self._minibatch, segments=self._grouped)
+        for rows in batch.cut(size, ends, start=self._backwarded, whole=whole):
+            if self.followers and not whole and self._backwarded + len(rows["version"]) in ends:
                 return
-            self._backward(batch)
+            self._backward(rows)
+            if self._backwarded in ends:
+                self._descend()
 
     def _backward_again(self, epoch: int) -> None:
         random = np.random.default_rng((self._seed, self.updates, epoch))
-        shuffled = self._batch.select(random.permutation(len(self._batch)))
-        for batch in shuffled.cut(self._algorithm.micro_batch_size):
-            self._backward(batch)
+        self._backwarded = 0
+        self._backward_over(self._batch.shuffled(random, segments=self._grouped))
 
     def _backward(self, batch: Arrays) -> None:
         moments = {name: one.moments() for name, one in self._statistics.items()}
-        moment = Moment(self._version, self.updates, moments)
+        moment = Moment(self._version, self.updates, moments, self.followers.scores)
         with self.turn:
             loss, metrics = self._algorithm.loss(self._policy, batch, moment)
             losses = loss.detach()
@@ -211,39 +243,20 @@ class Trainer:
             torch.autograd.backward(loss, torch.full_like(losses, 1 / self._minibatch))
         for name, values in {"loss": losses, **metrics}.items():
             self._metrics[name].append(values)
+        if self.followers:
+            self.followers.note(metrics)
         self._backwarded += len(loss)
-        if self._backwarded % self._minibatch == 0:
-            self._descend()
 
     def _descend(self) -> None:
-        scale = self._algorithm.lr_scale(self.updates)
-        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
-            group["lr"] = rate * scale
-        norm = torch.nn.utils.clip_grad_norm_(
-            self._parameters.values(), self._algorithm.max_grad_norm
-        )
-        if not math.isfinite(norm.item()):
+        norm = self._descent.norm()
+        length = norm.item()
+        if not math.isfinite(length):
             raise TrainingError(f"the gradient of update {self.updates} is not finite")
         self._published.result()  # the copy reads what the step changes
-        self._optimizer.step()
-        self._forget_gradients()
+        self._descent.step(self.updates, norm=length)
+        if self.followers:
+            self.followers.step()
         self._metrics["grad_norm"].append(norm[None])
-
-    def _forget_gradients(self) -> None:
-        for parameter in self._parameters.values():  # a tenth of the time of `zero_grad`
-            parameter.grad = None
 
     def _moments(self) -> dict[str, list[float]]:
         return {name: one.state() for name, one in self._statistics.items()}
-
-    def _optimizer_tensors(self) -> dict[str, torch.Tensor]:
-        return {
-            f"{name}/{kind}": tensor
-            for name, parameter in self._parameters.items()
-            for kind, tensor in self._optimizer.state[parameter].items()
-        }
-
-    def _restore_optimizer(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        for key, tensor in tensors.items():
-            name, _, kind = key.rpartition("/")
-            self._optimizer.state[self._parameters[name]][kind] = tensor

@@ -5,10 +5,12 @@ Shapes use C for the actions of a chunk and D for the dimensions of an action.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf
+from statistics import fmean
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -17,12 +19,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
+    from torch import Tensor
+
+    from rlvla.core.interfaces import Policy
 
 Array: TypeAlias = "NDArray[Any]"
 """An array whose dtype is stated by a `Field` or a docstring."""
 
 Arrays: TypeAlias = Mapping[str, Array]
 """Named arrays: the row of one decision, or a batch of rows stacked on the first axis."""
+
+Score: TypeAlias = "Callable[[Arrays, Tensor], Tensor]"
+"""Takes a batch and its log-probabilities [B, C, K] under the policy that is trained, detached;
+returns those under another policy."""
 
 Split: TypeAlias = Literal["train", "eval"]
 
@@ -52,6 +61,8 @@ class SimulatorSpec:
     """Smallest value of each of the D action dimensions."""
     action_high: tuple[float, ...]
     """Largest value of each of the D action dimensions."""
+    discrete: bool = False
+    """Actions are whole numbers, and what lies between two is taken for the nearest."""
     max_steps: int
     """Actions after which an episode is truncated."""
     control_hz: float
@@ -183,9 +194,81 @@ class Segment:
     """Version of the weights that made each decision."""
     cell: int = 0
     """Whose lane and slots these are."""
+    group: int = -1
+    """Ordinal of the start of its episode, if it is a whole one that others are compared with."""
 
     def __len__(self) -> int:
         return len(self.slots)
+
+    @property
+    def key(self) -> int:
+        """Under what the streamer knows it while it grows."""
+        return self.lane
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Return what reaches the trainer together: itself."""
+        return (self,)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Whole episodes of one start, in the order of their numbers.
+
+    They reach the trainer together or not at all; its length is counted in episodes, as its
+    batches are.
+    """
+
+    key: int
+    """Ordinal of the start."""
+    segments: tuple[Segment, ...]
+
+    def __len__(self) -> int:
+        return len(self.segments)
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """Versions of the weights that made the decisions."""
+        return tuple(made for segment in self.segments for made in segment.versions)
+
+
+Parcel: TypeAlias = Segment | Group
+"""What is handed to the trainer as a whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grouping:
+    """How an algorithm compares episodes: whole ones, in groups of one start each."""
+
+    size: int
+    """Episodes of a group, at least 2."""
+    low: float = -inf
+    """A group whose mean return is below is dropped and another start takes its place."""
+    high: float = inf
+    """A group whose mean return is above is dropped and another start takes its place."""
+
+    @property
+    def selects(self) -> bool:
+        """Whether any group may be dropped."""
+        return (self.low, self.high) != (-inf, inf)
+
+    def keeps(self, returns: Sequence[float]) -> bool:
+        """Return whether a group with these returns is to be trained on."""
+        return self.low <= fmean(returns) <= self.high
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What may be known of a training that is about to begin."""
+
+    policy: Policy
+    """That is trained: its weights change."""
+    steps: int
+    """Optimizer steps from one version to the next."""
+    micro_batch_size: int
+    """Decisions that a forward pass has room for."""
+    max_staleness: int
+    """Most versions that a decision may be behind when its batch begins."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +282,9 @@ class Moment:
     moments: Mapping[str, tuple[float, float]]
     """Mean and standard deviation of each target that the algorithm wants normalised, over the
     batches before this one (of this one, if it is the first)."""
+    scores: Mapping[str, Score] = field(default_factory=dict[str, "Score"])
+    """Of the policies that the algorithm wants the trained one compared with, by name; one whose
+    log-probabilities are those of the record is left out."""
 
 
 def observation_fields(spec: SimulatorSpec) -> dict[str, Field]:

@@ -147,6 +147,8 @@ class Job:
     slots: int
     """How many rows the shared memory holds."""
     seed: int
+    max_staleness: int = 0
+    """Most versions that a decision may be behind when it is trained on."""
     banks: int = 2
     """How many versions of the weights the shared memory holds."""
     weights: str | None = None

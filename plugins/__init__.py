@@ -3,7 +3,7 @@
 BUILTIN = tuple(
     f"rlvla.plugins.{kind}"
     for kind in (
-        *("simulators", "models", "algorithms", "schedulers", "loggers", "runtimes"),
-        "bench",
+        *("simulators", "models", "algorithms", "proximals", "corrections"),
+        *("schedulers", "loggers", "runtimes", "bench"),
     )
 )

@@ -21,6 +21,11 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (HERE, os.environ.get("P
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "make all runs of tests/test_one_hash.py"
+    parser.addoption("--all-troubles", action="store_true", help=told)
+
+
 @pytest.fixture(name="call")
 def call_command(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path

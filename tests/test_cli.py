@@ -3,8 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -34,36 +33,19 @@ output_dir: run
 """
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """How a command ended."""
 
-    code: int
+    code: object
     out: str
     err: str
 
 
 @pytest.fixture(name="rlvla_")
-def _rlvla(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Ended]:
-    """Run a command in this process, in an empty folder with a small manifest."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
+def _rlvla(call: Callable[..., tuple[object, str, str]], tmp_path: Path) -> Callable[..., Ended]:
+    """Run a command in a folder with a small manifest."""
     (tmp_path / "small.yaml").write_text(MANIFEST)
-
-    def call(*arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["rlvla", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capfd.readouterr()
-        return Ended(_code(ended.value.code), out, err)
-
-    return call
-
-
-def _code(code: object) -> int:
-    return code if isinstance(code, int) else 0 if code is None else 1
+    return lambda *arguments: Ended(*call(*arguments))
 
 
 def test_the_version_is_printed(rlvla_: Callable[..., Ended]) -> None:
@@ -131,7 +113,7 @@ def test_values_are_shown_with_their_origin(rlvla_: Callable[..., Ended]) -> Non
 
 def test_plugins_are_listed(rlvla_: Callable[..., Ended]) -> None:
     lines = rlvla_("plugins", "list").out.splitlines()
-    assert "rlvla.plugins.algorithms  built in  algorithm:ppo, algorithm:sft" in lines
+    assert "rlvla.plugins.algorithms   built in  algorithm:ppo, algorithm:sft" in lines
 
 
 def test_a_component_is_shown_with_its_options(rlvla_: Callable[..., Ended]) -> None:

@@ -49,6 +49,10 @@ def _passes(manifest: Manifest, cells: int) -> Finding:
     placed = manifest.placement.trainer
     ranks = cells * (1 if placed.turns is not None else max(1, len(placed.gpus)))
     step = algorithm.batch_size // algorithm.minibatches
+    if algorithm.grouping is not None:
+        micro = counted(algorithm.micro_batch_size, "decision")
+        told = f"an optimizer step sees {step} episodes, in micro-batches of {micro}"
+        return Finding(fits=True, text=told)
     passes = step / (algorithm.micro_batch_size * ranks)
     text = (
         f"an optimizer step sees {step} decisions: {passes:.4g} micro-batches of "
@@ -58,22 +62,30 @@ def _passes(manifest: Manifest, cells: int) -> Finding:
 
 
 def _rounds(manifest: Manifest) -> Finding:
-    lanes, segment = manifest.simulator.lanes, manifest.asynchrony.segment
-    batch = manifest.phases[-1].algorithm.batch_size
-    rounds = batch / (lanes * segment)
-    text = f"a batch of {batch} is {rounds:.4g} segments of {segment} from each of {lanes} lanes"
+    lanes = manifest.simulator.lanes
+    batch, (length, unit) = manifest.phases[-1].algorithm.batch_size, _unit(manifest)
+    rounds = batch / (lanes * length)
+    text = f"a batch of {batch} is {rounds:.4g} {unit} from each of {lanes} lanes"
     even = rounds.is_integer()
     return Finding(even, text if even else f"{text}: in a synchronous schedule some stand still")
 
 
 def _admitted(manifest: Manifest) -> Finding:
-    lanes, asynchrony = manifest.simulator.lanes, manifest.asynchrony
-    batch = manifest.phases[-1].algorithm.batch_size
-    most = (asynchrony.max_staleness + 1) * batch // asynchrony.segment
-    text = f"max_staleness {asynchrony.max_staleness} admits {most} segments at once"
+    lanes, eta = manifest.simulator.lanes, manifest.asynchrony.max_staleness
+    batch, (length, unit) = manifest.phases[-1].algorithm.batch_size, _unit(manifest)
+    most = (eta + 1) * batch // length
+    text = f"max_staleness {eta} admits {most} {unit.split()[0]} at once"
     idle = max(0, lanes - most)
     told = f": {idle} of {lanes} lanes always stand still" if idle else f", for {lanes} lanes"
     return Finding(not idle, text + told)
+
+
+def _unit(manifest: Manifest) -> tuple[int, str]:
+    """Return what a lane makes at a time: how much of a batch that is, and what it is called."""
+    if manifest.phases[-1].algorithm.grouping is not None:
+        return 1, "episodes"
+    length = manifest.asynchrony.segment
+    return length, f"segments of {length}"
 
 
 def _trained(manifest: Manifest, owned: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -62,6 +62,8 @@ class Workbench:
         """Make a trainer that sees two micro-batches of so many decisions per optimizer step."""
         options = cast("Any", self.job.algorithm)  # a component is a dataclass
         sizes = {"batch_size": 2 * size, "micro_batch_size": size, "epochs": 1, "minibatches": 1}
+        if options.grouping is not None:
+            sizes["group_size"] = 2
         algorithm = replace(options, **sizes)
         trainer = Trainer(self._policy, algorithm, self.slots, self._weights, seed=self.job.seed)
         try:

@@ -55,6 +55,7 @@ def build_shard(job: Job, number: int, slots: Slots, memory: Memory) -> Shard:
 
 def build_trainer(job: Job, slots: Slots, memory: Memory) -> Trainer:
     """Build the trainer, and give the memory of the weights its size."""
+    from rlvla.core.followers import follow
     from rlvla.core.generator import shapes_of
     from rlvla.core.trainer import Trainer
 
@@ -63,6 +64,7 @@ def build_trainer(job: Job, slots: Slots, memory: Memory) -> Trainer:
     os.ftruncate(memory.weights, weights_bytes(shapes, banks=job.banks))
     shared = Weights(shapes, map_shared(memory.weights), banks=job.banks)
     trainer = Trainer(policy, job.algorithm, slots, shared, seed=job.seed)
+    trainer.followers = follow(policy, job.algorithm, max_staleness=job.max_staleness)
     trainer.turn = _turn(job, "trainer", memory)
     return trainer
 

@@ -7,20 +7,20 @@ named arguments]` one way, answers `[id, "ok", result]` or `[id, kind, detail]` 
 from __future__ import annotations
 
 import json
-from dataclasses import astuple
+from dataclasses import fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rlvla.core.types import Segment, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from socket import socket
 
 Message: TypeAlias = "Any"
 """What JSON holds; the two ends know its shape."""
 
-RECORDS: Mapping[str, Callable[..., Message]] = MappingProxyType(
+RECORDS: Mapping[str, type[Segment | Start]] = MappingProxyType(
     {record.__name__: record for record in (Segment, Start)}
 )
 
@@ -56,7 +56,7 @@ def _plain(value: object) -> dict[str, Any]:
     name = type(value).__name__
     if name not in RECORDS:
         raise TypeError(f"{value!r} does not travel between processes")
-    return {"": name, "of": astuple(value)}  # type: ignore[call-overload]  # RECORDS are dataclasses
+    return {"": name, "of": [getattr(value, one.name) for one in fields(RECORDS[name])]}
 
 
 def _record(plain: dict[str, Any]) -> Message:

@@ -9,12 +9,15 @@ from rlvla.core.testing.conformance import ConformanceError
 from rlvla.core.testing.model import check_model
 from rlvla.core.testing.schedulers import check_batching, check_sharding
 from rlvla.core.testing.simulator import check_simulator
+from rlvla.core.testing.staleness import check_correction, check_proximal
 
 __all__ = [
     "ConformanceError",
     "check_algorithm",
     "check_batching",
+    "check_correction",
     "check_model",
+    "check_proximal",
     "check_sharding",
     "check_simulator",
 ]

@@ -81,6 +81,10 @@ def _check_spec(simulator: Simulator) -> None:
         "action_low must be below action_high in every dimension",
         holds=all(below < above for below, above in zip(low, high, strict=True)),
     )
+    expect(
+        "action_low and action_high must be whole numbers if actions are discrete",
+        holds=not spec.discrete or all(float(one).is_integer() for one in (*low, *high)),
+    )
     expect(f"max_steps must be at least 1, it is {spec.max_steps}", holds=spec.max_steps >= 1)
     expect(f"control_hz must be positive, it is {spec.control_hz}", holds=spec.control_hz > 0)
     expect("spec must be equal whenever it is asked for", holds=spec == simulator.spec)

@@ -13,5 +13,6 @@ if TYPE_CHECKING:
 @hookimpl
 def register(components: Components) -> None:
     """Register the algorithms."""
+    components.algorithms.add("grpo", "rlvla.plugins.algorithms.grpo:GRPO")
     components.algorithms.add("ppo", "rlvla.plugins.algorithms.ppo:PPO")
     components.algorithms.add("sft", "rlvla.plugins.algorithms.sft:SFT")

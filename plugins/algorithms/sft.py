@@ -19,6 +19,7 @@ import numpy as np
 from rlvla.plugins.algorithms.gae import gae
 from rlvla.plugins.algorithms.mask import blank, executed, mean
 from rlvla.plugins.algorithms.ranges import require, require_whole_batches
+from rlvla.plugins.algorithms.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from rlvla.core.interfaces import Policy
+    from rlvla.core.interfaces import Policy, Proximal
     from rlvla.core.types import Arrays, Field, Moment, SimulatorSpec
 
 
@@ -66,6 +67,10 @@ class SFT:
         """The expert decides and the policy only shows what it learned: nothing is sampled."""
 
     @property
+    def grouping(self) -> None:
+        """None: episodes are not compared."""
+
+    @property
     def normalised(self) -> Sequence[str]:
         """Nothing."""
         return ()
@@ -75,6 +80,11 @@ class SFT:
         del spec
         if self.value_coef > 0 and "value" not in model:
             raise ValueError("value_coef must be 0 for a model that records no value")
+
+    @property
+    def compared(self) -> Mapping[str, Proximal]:
+        """Nothing."""
+        return {}
 
     def parameter_groups(self, policy: nn.Module) -> list[dict[str, object]]:
         """Return the trainable parameters in one group."""
@@ -94,17 +104,17 @@ class SFT:
         if self.value_coef == 0:
             return {}
         unvalued = np.zeros(bootstrap.shape)
-        returned = gae(segment, unvalued, bootstrap, gamma=self.gamma, gae_lambda=1.0)
-        return {"return": returned.astype(np.float32)}
+        steps = Steps.of(segment, unvalued, bootstrap, gamma=self.gamma)
+        return {"return": gae(steps, 1.0).astype(np.float32)}
 
     @property
     def whole(self) -> bool:
         """False: a decision's loss needs its own segment alone."""
         return False
 
-    def complete(self, rows: Arrays) -> Arrays:
+    def complete(self, rows: Arrays, policy: Policy) -> Arrays:
         """Return nothing more."""
-        del rows
+        del rows, policy
         return {}
 
     def loss(

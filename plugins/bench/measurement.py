@@ -54,11 +54,11 @@ def measure(manifest: Manifest, plugins: Plugins, *, schedule: str, warmup: int)
         run_manifest(replace(manifest, output_dir=Path(folder, "run"), loggers=(meter,)), plugins)
     rows = meter.rows[warmup:]
     seconds = sum(row["time/seconds"] for row in rows)
-    batch = manifest.phases[0].algorithm.batch_size
+    before = meter.rows[warmup - 1]["ledger/trained"] if warmup else 0
     return Measurement(
         schedule=schedule,
         seed=manifest.seed,
-        decisions_per_s=len(rows) * batch / seconds,
+        decisions_per_s=(rows[-1]["ledger/trained"] - before) / seconds,
         steps_per_s=_mean(rows, "time/steps_per_s"),
         staleness=_mean(rows, "async/staleness_mean"),
         busy=_busy(manifest, rows),

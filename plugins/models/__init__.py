@@ -18,5 +18,6 @@ def register(components: Components) -> None:
     components.models.add("flow_mlp", "rlvla.plugins.models.flow_mlp:FlowMLP")
     components.models.add("mlp", "rlvla.plugins.models.mlp:MLP")
     components.models.add("openvla", "rlvla.plugins.models.openvla:OpenVLA")
+    components.models.add("openvla_oft", "rlvla.plugins.models.openvla_oft:OpenVLAOFT")
     components.models.add("pi0", "rlvla.plugins.models.pi0:Pi0")
     components.models.add("pi05", "rlvla.plugins.models.pi0:Pi05")

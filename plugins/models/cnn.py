@@ -52,16 +52,18 @@ class CNN:
         import torch
         from torch import nn
 
-        from rlvla.plugins.models.gaussian import GaussianPolicy, Heads, Network, scaled
+        from rlvla.plugins.models.actor_critic import Parts, scaled
+        from rlvla.plugins.models.gaussian import GaussianPolicy, Network
 
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
             trunk = self._trunk(len(spec.cameras), next(iter(spec.cameras.values())))
             actor = scaled(nn.Linear(self.width, spec.action_dim), 0.01)
             critic = scaled(nn.Linear(self.width, 1), 1.0)
-        heads = Heads(actor, critic, spec.action_dim, self.log_std)
         cameras = [*spec.cameras]
-        policy = GaussianPolicy(Network(lambda rows: _images(rows, cameras), trunk, heads), spec)
+        parts = Parts(lambda rows: _images(rows, cameras), trunk, actor, critic)
+        network = Network(parts, dimensions=spec.action_dim, log_std=self.log_std)
+        policy = GaussianPolicy(network, spec)
         if self.checkpoint is not None:
             policy.load(self.checkpoint)
         return policy
@@ -69,7 +71,7 @@ class CNN:
     def _trunk(self, cameras: int, size: tuple[int, int]) -> nn.Module:
         from torch import nn
 
-        from rlvla.plugins.models.gaussian import scaled
+        from rlvla.plugins.models.actor_critic import scaled
 
         high, wide = ((side - 12) // 8 for side in size)  # what both convolutions leave
         return nn.Sequential(

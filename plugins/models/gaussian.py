@@ -8,75 +8,33 @@ recorded: log-probabilities are those of the action before the cut.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors.torch as tensor_files
 import torch
 from torch import Tensor, nn
 
-from rlvla.plugins.models.noise import normal
+from rlvla.plugins.models.actor_critic import ActorCritic, Scores
+from rlvla.plugins.models.noise import normal, positive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
-    from rlvla.core.types import Array, Arrays, SimulatorSpec
-
-Reader: TypeAlias = "Callable[[Arrays], Tensor]"
-"""Takes what a network sees out of a batch."""
+    from rlvla.core.types import Arrays, SimulatorSpec
+    from rlvla.plugins.models.actor_critic import Parts
 
 LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
 _FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
 
 
-@dataclass
-class Scores:
-    """A view of recorded decisions, differentiable."""
+class Network(ActorCritic):
+    """Means [B, D] and values; the deviation is the same for all observations."""
 
-    log_prob: Tensor
-    """[B, 1, D], of each dimension."""
-    entropy: Tensor
-    """[B, 1, D]."""
-    value: Tensor
-    """[B, 1]."""
-
-
-@dataclass(frozen=True)
-class Heads:
-    """What turns features into a decision and its value."""
-
-    actor: nn.Module
-    critic: nn.Module
-    dimensions: int
-    """D."""
-    log_std: float
-    """At first, of each dimension."""
-
-
-class Network(nn.Module):
-    """Observations in; means [B, D] and values [B, 1] out."""
-
-    def __init__(self, reader: Reader, trunk: nn.Module, heads: Heads) -> None:
-        super().__init__()
-        self.trunk = trunk
-        self.actor = heads.actor
-        self.value_head = heads.critic
-        self.log_std = nn.Parameter(torch.full((heads.dimensions,), heads.log_std))
-        self._reader = reader
-
-    def forward(self, observations: Arrays) -> tuple[Tensor, Tensor]:
-        """Return means and values."""
-        features = self.trunk(self._reader(observations))
-        return self.actor(features), self.value_head(features)
-
-    def value(self, observations: Arrays) -> Tensor:
-        """Return values."""
-        values: Tensor = self.value_head(self.trunk(self._reader(observations)))
-        return values
+    def __init__(self, parts: Parts, *, dimensions: int, log_std: float) -> None:
+        super().__init__(parts)
+        self.log_std = nn.Parameter(torch.full((dimensions,), log_std))
 
 
 class GaussianPolicy:
@@ -93,7 +51,7 @@ class GaussianPolicy:
     ) -> dict[str, NDArray[np.generic]]:
         """Decide for each row."""
         mean, value = (one.numpy() for one in self.module(observations))
-        log_std = self.module.log_std.numpy() + _log_positive(temperature)[:, None]
+        log_std = self.module.log_std.numpy() + np.log(positive(temperature))[:, None]
         noise = np.where(temperature[:, None] > 0, normal(seeds, mean.shape[1]), np.float32(0))
         sample = mean + np.exp(log_std) * noise
         return {
@@ -108,7 +66,7 @@ class GaussianPolicy:
         """Score recorded decisions under the present weights."""
         mean, value = self.module(batch)
         log_std = (
-            self.module.log_std + torch.from_numpy(_log_positive(batch["temperature"]))[:, None]
+            self.module.log_std + torch.from_numpy(np.log(positive(batch["temperature"])))[:, None]
         )
         distance = (torch.from_numpy(batch["sample"])[:, 0] - mean) * (-log_std).exp()
         log_prob = (-LOG_ROOT_TWO_PI - log_std).addcmul(distance, distance, value=-0.5)
@@ -131,15 +89,3 @@ class GaussianPolicy:
     def load(self, directory: str) -> None:
         """Restore what `save` wrote, bit for bit."""
         self.module.load_state_dict(_FILES.load_file(Path(directory, "model.safetensors")))
-
-
-def scaled(layer: nn.Linear | nn.Conv2d, gain: float = math.sqrt(2)) -> nn.Module:
-    """Return the layer with orthogonal weights of this gain and biases of 0."""
-    nn.init.orthogonal_(layer.weight, gain)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
-
-
-def _log_positive(temperature: Array) -> NDArray[np.float32]:
-    return np.log(np.where(temperature > 0, temperature, np.float32(1)))

@@ -15,6 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rlvla.core.types import Array
+
 HALF_WORD = np.uint64(32)
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -36,6 +38,11 @@ def uniform(seeds: NDArray[np.uint64], count: int) -> NDArray[np.float64]:
     """Return `count` numbers in (0, 1) for each seed, [B, count]."""
     words = _hashed(seeds, -np.arange(count, dtype=np.uint64))
     return ((words >> HALF_WORD).astype(np.float64) + 0.5) * 2.0**-32
+
+
+def positive(temperature: Array) -> NDArray[np.float32]:
+    """Return temperatures with 1 for 0: greedy decisions are scored as if they were sampled."""
+    return np.where(temperature > 0, temperature, np.float32(1))
 
 
 def _hashed(seeds: NDArray[np.uint64], places: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -7,12 +7,11 @@ from torch import nn
 WIDTH = 64
 
 
-def privileged(length: int, *, option: str) -> nn.Sequential:
+def privileged(length: int, *, option: str, outputs: int = 1) -> nn.Sequential:
     """Return an MLP on the simulator's state, float32 [length]; `option` asked for it."""
     if length == 0:
         raise ValueError(
             f"{option} 'privileged' needs a simulator with privileged state; this one has none"
         )
-    return nn.Sequential(
-        nn.Linear(length, WIDTH), nn.Tanh(), nn.Linear(WIDTH, WIDTH), nn.Tanh(), nn.Linear(WIDTH, 1)
-    )
+    first, second = nn.Linear(length, WIDTH), nn.Linear(WIDTH, WIDTH)
+    return nn.Sequential(first, nn.Tanh(), second, nn.Tanh(), nn.Linear(WIDTH, outputs))

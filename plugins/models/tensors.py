@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import safetensors.torch as tensor_files
+import torch
+from safetensors import SafetensorError, safe_open
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,18 +18,54 @@ if TYPE_CHECKING:
 MODEL = "model.safetensors"
 ADAPTERS = "adapters.safetensors"
 _FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
+_OPEN: Any = safe_open  # and has no types here
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Return all tensors of a checkpoint; of several files if it has an index."""
-    index = path / f"{MODEL}.index.json"
-    parts = {MODEL}
-    if index.is_file():
-        parts = set(json.loads(index.read_text())["weight_map"].values())
     state: dict[str, Tensor] = {}
-    for part in parts:
-        state |= _FILES.load_file(path / part)
+    for file in _files(path):
+        state |= read_file(file)
     return state
+
+
+def read_file(file: Path) -> dict[str, Tensor]:
+    """Return the tensors of one file; raise ValueError if it is missing or not whole."""
+    try:
+        state: dict[str, Tensor] = _FILES.load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"checkpoint's file {file} cannot be read: {error}") from None
+    return state
+
+
+def outlined(path: Path) -> dict[str, Tensor]:
+    """Return what `read_tensors` will, without memory: only the files' headers are read.
+
+    Raise ValueError for a file that is missing or not whole.
+    """
+    state: dict[str, Tensor] = {}
+    for file in _files(path):
+        state |= outline_of(file)
+    return state
+
+
+def outline_of(file: Path) -> dict[str, Tensor]:
+    """Return the tensors of one file, without memory."""
+    try:
+        with _OPEN(file, framework="pt") as opened:
+            shapes = {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118 - no dict
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"checkpoint's file {file} cannot be read: {error}") from None
+    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+
+
+def _files(path: Path) -> list[Path]:
+    index = path / f"{MODEL}.index.json"
+    if not index.is_file():
+        return [path / MODEL]
+    return [
+        path / part for part in sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    ]
 
 
 def write_tensors(state: Mapping[str, Tensor], file: Path) -> None:

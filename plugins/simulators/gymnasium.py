@@ -1,4 +1,4 @@
-"""The simulator `gymnasium`: any environment with continuous actions, by its id."""
+"""The simulator `gymnasium`: any environment that takes a vector of numbers, by its id."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from rlvla.core.types import Observation, SimulatorSpec, StepResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,8 +24,9 @@ class Gymnasium:
     """Environments of one id, a lane each, that step in turn.
 
     An observation that is a uint8 Box [height, width, 3] is the image of the camera `front`; any
-    other Box is flattened into the proprioception. The success of an episode is what the
-    environment says under `is_success`, if it does.
+    other Box is flattened into the proprioception. An action is what a Box of one dimension holds,
+    the number of one of the Discrete choices, or several (MultiDiscrete). The success of an episode
+    is what the environment says under `is_success`, if it does.
     """
 
     env: str
@@ -64,6 +65,7 @@ class Gymnasium:
     def start(self, lanes: int) -> None:
         """Make an environment for each lane."""
         self._live = [self._make() for _ in range(lanes)]
+        self._take = _taker(self._live[0].action_space)
 
     def reset(self, lane: int, start: Start) -> Observation:
         """Begin the episode whose seed is a function of `start` alone."""
@@ -75,10 +77,10 @@ class Gymnasium:
         chunk = len(actions)
         reward = np.zeros(chunk, np.float32)
         terminated, truncated, valid = np.zeros((3, chunk), np.bool_)
-        step = self._live[lane].step
+        step, take = self._live[lane].step, self._take
         shown, info = np.zeros(0), dict[str, Any]()
         for index, action in enumerate(actions):
-            shown, reward[index], terminated[index], truncated[index], info = step(action)
+            shown, reward[index], terminated[index], truncated[index], info = step(take(action))
             valid[index] = True
             if terminated[index]:
                 truncated[index] = False
@@ -113,8 +115,8 @@ class Gymnasium:
     def _spec_of(self, made: Any) -> SimulatorSpec:  # noqa: ANN401 - an environment
         shown, taken = made.observation_space, made.action_space
         low, high = self._bounds(taken)
-        if not isinstance(getattr(shown, "shape", None), tuple):
-            raise ValueError(f"env {self.env!r} must show an array, it shows {shown}")
+        if getattr(shown, "low", None) is None:
+            raise ValueError(f"env {self.env!r} must show an array of numbers, it shows {shown}")
         limit = made.spec.max_episode_steps
         if limit is None:
             raise ValueError(f"max_steps is needed: env {self.env!r} has no limit of its own")
@@ -126,13 +128,18 @@ class Gymnasium:
             proprio=0 if image else int(np.prod(shape)),
             action_low=low,
             action_high=high,
+            discrete=_counts(taken) is not None,
             max_steps=limit,
             control_hz=float(rate or 1),
         )
 
     def _bounds(self, taken: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:  # noqa: ANN401
-        low: Array | None = getattr(taken, "low", None)
+        counts = _counts(taken)
+        low: Array | None = getattr(taken, "low" if counts is None else "start", None)
         high: Array | None = getattr(taken, "high", None)
+        if counts is not None and low is not None:
+            low = np.atleast_1d(low)
+            high = low + counts - 1
         if low is None or high is None or low.ndim != 1:
             raise ValueError(f"env {self.env!r} must take a vector of numbers, it takes {taken}")
         if not np.isfinite([low, high]).all():
@@ -147,6 +154,21 @@ class Gymnasium:
 
 def _is_image(space: Any) -> bool:  # noqa: ANN401 - an observation space
     return space.dtype == np.uint8 and len(space.shape) == 3 and space.shape[2] == 3
+
+
+def _counts(space: Any) -> Array | None:  # noqa: ANN401 - an action space
+    """Return the number of choices of each dimension; None if there are no such numbers."""
+    counts = getattr(space, "nvec", getattr(space, "n", None))
+    return None if counts is None else np.atleast_1d(counts)
+
+
+def _taker(space: Any) -> Callable[[Array], object]:  # noqa: ANN401 - an action space
+    """Return what makes an environment's action of a vector."""
+    if _counts(space) is None:
+        return lambda action: action
+    if not space.shape:
+        return lambda action: round(action.item())
+    return lambda action: np.rint(action).astype(space.dtype)
 
 
 def _seed(start: Start) -> int:

@@ -321,7 +321,8 @@ class World:
         """The slots that lanes and segments nobody took still hold, as often as they are held."""
         left: list[Segment] = []
         if len(self.streamer):
-            left = await self.streamer.take(version=self.progress.version, room=10**9)
+            parcels = await self.streamer.take(version=self.progress.version, room=10**9)
+            left = [segment for parcel in parcels for segment in parcel.segments]
         rows = [slot for one in left for slot in (*one.slots, *one.bootstrap)]
         return [slot for slot in (*rows, *(lane.slot for lane in self.crew)) if slot >= 0]
 

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
-import signal
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from toys.plugin import installed_environment, toy_manifest, toy_plugins, write_toy_manifest
-from toys.processes import simulators_of
 from toys.state import saved_state
+from toys.trouble import killing_simulators, signalling
 
 from rlvla.core import history
 from rlvla.core.manifest import load
 from rlvla.core.run import StoppedError, resume_run, run_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -50,48 +45,6 @@ def hash_of(run_dir: Path) -> str:
     for name in sorted(state):
         digest.update(name.encode() + state[name].tobytes())
     return digest.hexdigest()
-
-
-@contextmanager
-def killing_simulators(run_dir: Path, seed: int) -> Generator[list[int]]:
-    """Send SIGKILL to simulator workers at random, from the first update to the end."""
-    dice, ended, killed = random.Random(seed), threading.Event(), list[int]()
-
-    def kill() -> None:
-        while not ended.wait(dice.uniform(0.2, 0.6)):
-            found = simulators_of(run_dir / "workers")
-            if found and updates_of(run_dir):
-                with suppress(ProcessLookupError):
-                    os.kill(dice.choice(found), signal.SIGKILL)
-                    killed.append(updates_of(run_dir))
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    try:
-        yield killed
-    finally:
-        ended.set()
-        thread.join()
-
-
-@contextmanager
-def signalling(pid: int, run_dir: Path, *, step: int) -> Generator[None]:
-    """Send SIGINT to a process once the run has made so many updates."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while updates_of(run_dir) < step:
-            if ended.wait(0.002):
-                return
-        os.kill(pid, signal.SIGINT)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 @pytest.fixture(name="plain", scope="module")
@@ -188,9 +141,3 @@ def test_other_seeds_and_orders_give_other_weights(tmp_path: Path, plain: str) -
     changes = ("seed=5", "async.max_staleness=0", "checkpoint.every=5")
     hashes = {hash_of(run(tmp_path / change[:4], change)) for change in changes}
     assert len(hashes | {plain}) == 4
-
-
-def updates_of(run_dir: Path) -> int:
-    """Return how many updates are logged."""
-    path = run_dir / history.HISTORY
-    return path.read_bytes().count(b"\n") if path.exists() else 0

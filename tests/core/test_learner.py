@@ -189,7 +189,7 @@ def test_segment_that_is_too_old_is_counted_and_never_trained_on(
         )
         for lane, version in ((0, 1), (1, 2)):
             learner.ledger.produce()
-            streamer.open(lane, version=version, decisions=1)
+            streamer.open(lane, version=version, places=1)
             segment = Segment(lane, (learner.free[0].take(),), (-1,), (version,))
             streamer.put(segment)
         await learner.update()

@@ -40,6 +40,7 @@ def test_a_row_tells_what_happened_since_the_last(virtually: Callable[..., objec
                 "rollout/success": 0.5,
                 "rollout/episode_steps": 15.0,
                 "rollout/reward": 0.25,
+                "rollout/reward_recent": 0.25,
                 "rollout/episodes": 2,
                 "async/staleness_mean": 4 / 5,
                 "async/staleness_max": 2,

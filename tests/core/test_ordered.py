@@ -50,7 +50,7 @@ def test_segments_leave_one_by_one_in_their_order(virtually: Callable[..., objec
         async def take() -> None:
             while True:
                 (segment,) = await streamer.take(version=0, room=100)
-                taken.append(segment.lane)
+                taken.append(segment.key)
 
         with pytest.RaisesGroup(ClosedError):
             async with asyncio.TaskGroup() as group:

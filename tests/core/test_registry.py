@@ -89,6 +89,8 @@ def test_every_kind_has_one_registry() -> None:
         "simulator",
         "model",
         "algorithm",
+        "proximal",
+        "correction",
         "batching",
         "sharding",
         "logger",

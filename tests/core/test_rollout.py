@@ -26,7 +26,8 @@ async def _segments(world: World, count: int) -> list[Segment]:
         group.create_task(world.batcher.run())
         lanes = [group.create_task(rollout.run(lane)) for lane in world.crew]
         while len(taken) < count:
-            taken += await world.streamer.take(version=0, room=world.length)
+            for parcel in await world.streamer.take(version=0, room=world.length):
+                taken += parcel.segments
         world.admission.close()
         await asyncio.wait(lanes)
         world.batcher.close()

@@ -28,7 +28,7 @@ async def _soon(streamer: Streamer, *, version: int, room: int) -> list[int]:
     task = asyncio.create_task(streamer.take(version=version, room=room))
     await asyncio.sleep(1)
     if task.done():
-        return [segment.lane for segment in task.result()]
+        return [segment.lane for parcel in task.result() for segment in parcel.segments]
     task.cancel()
     return []
 
@@ -39,7 +39,7 @@ def test_the_oldest_version_goes_first_and_a_segment_is_never_split(
     async def main() -> None:
         streamer = Streamer(batch_size=6, max_staleness=2)
         for lane, versions in enumerate([(2, 2), (1, 2), (0, 1), (1, 1)]):
-            streamer.open(lane, version=versions[0], decisions=2)
+            streamer.open(lane, version=versions[0], places=2)
             streamer.put(_segment(lane, *versions))
         assert len(streamer) == 4
         assert await _soon(streamer, version=2, room=1) == []
@@ -57,7 +57,7 @@ def test_a_place_is_kept_for_a_segment_that_would_be_too_old_for_the_next_batch(
     async def main() -> None:
         streamer = Streamer(batch_size=4, max_staleness=1)
         for lane, version in enumerate([0, 1, 1]):
-            streamer.open(lane, version=version, decisions=2)
+            streamer.open(lane, version=version, places=2)
         streamer.put(_segment(1, 1, 1))
         streamer.put(_segment(2, 1, 1))
         assert await _soon(streamer, version=1, room=4) == [1]
@@ -71,15 +71,15 @@ def test_a_place_is_kept_for_a_segment_that_would_be_too_old_for_the_next_batch(
 def test_an_abandoned_segment_gives_its_place_back(virtually: Callable[..., object]) -> None:
     async def main() -> None:
         streamer = Streamer(batch_size=2, max_staleness=1)
-        streamer.open(0, version=0, decisions=2)
-        streamer.open(1, version=1, decisions=2)
+        streamer.open(0, version=0, places=2)
+        streamer.open(1, version=1, places=2)
         streamer.put(_segment(1, 1, 1))
         taking = asyncio.create_task(streamer.take(version=1, room=2))
         await asyncio.sleep(1)
         assert not taking.done()
         streamer.abandon(0)
         streamer.abandon(0)
-        assert [segment.lane for segment in await taking] == [1]
+        assert [parcel.key for parcel in await taking] == [1]
 
     virtually(main())
 
@@ -92,7 +92,7 @@ def test_places_of_later_batches_are_kept_where_one_batch_is_not_enough(
     async def main() -> None:
         streamer = Streamer(batch_size=2, max_staleness=2)
         for lane, version in enumerate([0, 0, 1]):
-            streamer.open(lane, version=version, decisions=2)
+            streamer.open(lane, version=version, places=2)
         streamer.put(_segment(2, 1, 1))
         assert await _soon(streamer, version=1, room=2) == []
         streamer.put(_segment(0, 0, 0))
@@ -112,7 +112,7 @@ def test_the_close_ends_every_take_even_if_something_is_left(
         streamer.close()
         with pytest.raises(ClosedError):
             await waiting
-        streamer.open(0, version=0, decisions=2)
+        streamer.open(0, version=0, places=2)
         streamer.put(_segment(0, 0, 0))
         with pytest.raises(ClosedError):
             await streamer.take(version=0, room=2)
@@ -173,7 +173,7 @@ class Rooms:
     async def _segment(self, number: int, pace: float) -> None:
         version = self.admission.version
         versions: list[int] = []
-        self.streamer.open(number, version=version, decisions=self.case.length)
+        self.streamer.open(number, version=version, places=self.case.length)
         while len(versions) < self.case.length:
             versions.append(self.random.randint(version, self.admission.version))
             await asyncio.sleep(self.random.expovariate(1 / pace))

@@ -39,7 +39,7 @@ def ppo(
         micro_batch_size=micro,
         epochs=epochs,
         minibatches=minibatches,
-        normalise_advantage=normalise,
+        normalise_advantage="running" if normalise else "none",
         max_grad_norm=1e9,
         lr=0.05,
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rlvla.core.settings import Manifest, Phase
-    from rlvla.core.types import Segment
+    from rlvla.core.types import Parcel, Segment
     from rlvla.core.workers import Job
 
 
@@ -54,9 +54,9 @@ class LeavesLanesWaitingAtTheEnd(Admission):
 
 
 class TakesTheNewestFirst(Streamer):
-    def _fitting(self, version: int, room: int) -> list[Segment]:
+    def _fitting(self, version: int, room: int) -> list[Parcel]:
         del version
-        taken: list[Segment] = []
+        taken: list[Parcel] = []
         for first in sorted(self._done, reverse=True):
             waiting = self._done[first]
             while waiting and len(waiting[0]) <= room:
@@ -74,28 +74,28 @@ class KeepsNoPlaces(Streamer):
 
 
 class LosesASegment(Streamer):
-    def put(self, segment: Segment) -> None:
-        if segment.slots[0] == 3:
-            self._shut(segment.lane)
+    def put(self, parcel: Parcel) -> None:
+        if parcel.segments[0].slots[0] == 3:
+            self._shut(parcel.key)
         else:
-            super().put(segment)
+            super().put(parcel)
 
 
 class PassesASegmentTwice(Streamer):
-    def put(self, segment: Segment) -> None:
-        super().put(segment)
-        if segment.slots[0] == 3:
-            self._done[min(segment.versions)].append(segment)
+    def put(self, parcel: Parcel) -> None:
+        super().put(parcel)
+        if parcel.segments[0].slots[0] == 3:
+            self._done[min(parcel.versions)].append(parcel)
 
 
 class IgnoresTheRoom(Streamer):
-    def _fitting(self, version: int, room: int) -> list[Segment]:
+    def _fitting(self, version: int, room: int) -> list[Parcel]:
         return super()._fitting(version, room + self.batch_size)
 
 
 class WaitsForWhatWasAbandoned(Streamer):
-    def abandon(self, lane: int) -> None:
-        self._open.pop(lane, None)
+    def abandon(self, key: int) -> None:
+        self._open.pop(key, None)
 
 
 class MissesTheLastSegment(Streamer):
@@ -124,7 +124,8 @@ class TrainsOnTheFirstTwice(Learner):
 class TrainsWithoutABatch(Learner):
     async def _fill(self) -> int:
         batch_size = self.phase.algorithm.batch_size
-        await self._accumulate(await self._fresh(batch_size))
+        parcels = await self._fresh(batch_size)
+        await self._accumulate([segment for parcel in parcels for segment in parcel.segments])
         return batch_size
 
 
@@ -146,7 +147,7 @@ class PatientAdmission(Admission):
 
 
 class TrainsOnStaleData(Learner):
-    async def _fresh(self, room: int) -> list[Segment]:
+    async def _fresh(self, room: int) -> list[Parcel]:
         return await self.streamer.take(version=self.progress.version, room=room)
 
 

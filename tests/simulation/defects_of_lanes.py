@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rlvla.core.runtime.wire import Message
-    from rlvla.core.types import Outcome, Request
+    from rlvla.core.types import Outcome, Request, Start
     from rlvla.core.workers import Move
 
 
 class ForgetsLostLanes(Rollout):
     async def run(self, lane: Lane) -> None:
-        collector = Collector(self, lane, self.starts)
+        collector = Collector(self, lane)
         try:
             while True:
                 await self.admission.enter(self.length)
-                self.streamer.open(lane.number, version=lane.version, decisions=self.length)
-                segment = await collector.segment()
+                self.streamer.open(lane.number, version=lane.version, places=self.length)
+                segment = await collector.segment(self.starts)
                 self.admission.finish(self.length)
                 self.streamer.put(segment)
         except ClosedError:
@@ -74,8 +74,14 @@ class CutsSegmentsAtTheEndOfAnEpisode(Collector):
 class BootstrapsFromTheNextEpisode(Collector):
     """The classic: what follows a truncation is taken from the row that comes after."""
 
+    _after_truncation = False
+
+    async def _begin(self, number: int, start: Start) -> None:
+        self._after_truncation = bool(self._slots) and self._bootstrap[-1] >= 0
+        await super()._begin(number, start)
+
     async def _decision(self, version: int) -> None:
-        after_truncation = self._lane.slot < 0 and bool(self._slots) and self._bootstrap[-1] >= 0
+        after_truncation, self._after_truncation = self._after_truncation, False
         await super()._decision(version)
         if after_truncation and len(self._slots) > 1:
             wrong = self._slots[-1]
@@ -87,7 +93,7 @@ class BootstrapsFromTheNextEpisode(Collector):
 class NoBootstrap(Collector):
     def _finish(self, outcome: Outcome) -> None:
         shared, lane = self._shared, self._lane
-        shared.metrics.episode(success=outcome.success, steps=lane.steps, reward=self._reward)
+        shared.metrics.episode(success=outcome.success, steps=lane.steps, reward=self.returned)
         lane.forget()
 
 

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rlvla.core.runtime.virtual.memory import Memory, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from simulation.grouping import GroupWatch
+
     from rlvla.core.slots import FreeSlots
-    from rlvla.core.types import Request, Segment
+    from rlvla.core.types import Request, Segment, Start
+
+
+class Expected(NamedTuple):
+    """What a run's segments are like."""
+
+    segment: int
+    """Decisions of each."""
+    endless: bool
+    """No episode ends but by its time limit."""
+    ordered: bool
+    """No decision comes to nothing; lanes hold those of their episode."""
+    groups: GroupWatch | None
+    """Sees them instead, if they are episodes."""
 
 
 class StrictMemory(Memory):
     """The rows of one cell; `held` says how many hold each slot."""
 
-    def __init__(
-        self, cell: int, *, banks: int, segment: int, endless: bool, ordered: bool
-    ) -> None:
+    def __init__(self, cell: int, *, banks: int, expected: Expected) -> None:
         super().__init__(cell, banks=banks)
         self.held: Counter[int] = Counter()
         self.dropped: set[int] = set()
         """Held slots whose decision came to nothing: they only show what followed another."""
-        self._segment = segment
-        self._endless = endless
-        """No episode ends but by its time limit."""
-        self._ordered = ordered
-        """No decision comes to nothing; lanes hold those of their episode."""
+        self._segment, self._endless, self._ordered, self._groups = expected
 
     def look(self, requests: Sequence[Request]) -> None:
         """See `Memory.look`; also, a batch is of one version and asks once a lane."""
@@ -47,11 +56,22 @@ class StrictMemory(Memory):
 
     def train(self, segment: Segment) -> None:
         """See `Memory.train`; also, a segment is whole, and goes on where nothing ended it."""
+        if self._groups is not None:
+            rows = [self._of(segment.lane, slot) for slot in segment.slots]
+            self._groups.train(segment, rows)
+            super().train(segment)
+            return
         if len(segment) != self._segment:
             self.violated(f"{segment} has {len(segment)} of {self._segment} decisions")
         super().train(segment)
         if self._endless and segment.bootstrap[-1] < 0:
             self.violated(f"{segment} goes on, but not in what it holds")
+
+    def begun(self, lane: int, slot: int, start: Start) -> None:
+        """See `Memory.begun`; groups are counted."""
+        super().begun(lane, slot, start)
+        if self._groups is not None:
+            self._groups.begin(start)
 
     def taken(self, slot: int) -> None:
         """Note that somebody took a slot that nobody held: what was in it is gone."""

@@ -17,6 +17,7 @@ from rlvla.core.runtime.virtual.faults import Faults
 from rlvla.core.runtime.virtual.runtime import Virtual
 from rlvla.core.settings import Asynchrony, Budget, Checkpointing, Evaluating, Manifest, Phase
 from rlvla.core.types import SimulatorSpec
+from rlvla.plugins.algorithms.grpo import GRPO
 from rlvla.plugins.algorithms.ppo import PPO
 from rlvla.plugins.schedulers.adaptive import Adaptive
 from rlvla.plugins.schedulers.dynamic import Dynamic
@@ -30,7 +31,7 @@ from rlvla.plugins.schedulers.tables import Tables
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rlvla.core.interfaces import Batching, Sharding, Simulator
+    from rlvla.core.interfaces import Algorithm, Batching, Sharding, Simulator
 
 DEADLINE = 40.0
 """Seconds that a step, a reset or a batch may take; what goes well takes less than half of it."""
@@ -97,23 +98,28 @@ def _manifest(seed: int, dice: Random, track: Track, faults: Faults) -> Manifest
     deterministic = Random(-seed - 1).random() < 0.2
     segment = dice.randint(1, 4)
     micro_batch = segment * dice.randint(1, 2)
-    algorithm = PPO(
+    algorithm: Algorithm = PPO(
         batch_size=micro_batch * dice.randint(1, 4),
         micro_batch_size=micro_batch,
         epochs=dice.choice((1, 1, 2)),
     )
+    other = Random(-seed - 2)
+    consistent = False
+    if other.random() < 0.3:
+        algorithm, consistent = _grouped(other, deterministic=deterministic)
     simulator: Simulator = track  # type: ignore[assignment]  # the rest of one is never called
     return Manifest(
         name="simulation",
         seed=seed,
         simulator=simulator,
         model=Tiny(),
-        phases=(Phase("ppo", algorithm, Budget(updates=1)),),
+        phases=(Phase("some", algorithm, Budget(updates=1)),),
         asynchrony=Asynchrony(
             rollout=dice.random() < 0.85,
             stream=dice.random() < 0.7,
             max_staleness=dice.choice((0, 1, 1, 2, 3)),
             segment=segment,
+            consistent_groups=consistent,
         ),
         batching=_batching(dice),
         sharding=_sharding(dice, track),
@@ -130,6 +136,23 @@ def _manifest(seed: int, dice: Random, track: Track, faults: Faults) -> Manifest
         output_dir=Path("nowhere"),
         plain={"simulator": {"type": "track"}},
     )
+
+
+def _grouped(dice: Random, *, deterministic: bool) -> tuple[GRPO, bool]:
+    """Return an algorithm that compares episodes, and whether one version makes all of a group."""
+    size = dice.choice((2, 2, 3, 4))
+    selects = not deterministic and dice.random() < 0.4
+    low, high = dice.choice(((0.0, 0.9), (0.1, 1.0), (0.1, 0.9)))
+    algorithm = GRPO(
+        group_size=size,
+        batch_size=size * dice.randint(1, 4),
+        micro_batch_size=dice.randint(1, 8),
+        epochs=dice.choice((1, 1, 2)),
+        filter="resample" if selects else "none",
+        filter_low=low,
+        filter_high=high,
+    )
+    return algorithm, dice.random() < 0.5
 
 
 def _batching(dice: Random) -> Batching:

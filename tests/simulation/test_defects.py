@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 from simulation.defects_of_batches import BATCHES
 from simulation.defects_of_flow import FLOW
+from simulation.defects_of_groups import GROUPS
 from simulation.defects_of_lanes import LANES
 from simulation.trial import Defect, caught
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEFECTS = [Defect(name, planted) for name, planted in {**FLOW, **LANES, **BATCHES}.items()]
+DEFECTS = [
+    Defect(name, planted) for name, planted in {**FLOW, **GROUPS, **LANES, **BATCHES}.items()
+]
 SEEDS = 400
 """More than twice as many as the hardest one to catch took when this was written, 153."""
 

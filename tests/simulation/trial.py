@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 from simulation.fairness import Watched
-from simulation.memory import HeldSlots, StrictMemory
+from simulation.memory import Expected, HeldSlots, StrictMemory
 from simulation.scenario import Scenario
 from simulation.watch import Watch
 
@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NAMED = ("in a row ended on the same batch", "`rlvla resume` continues", "in a row were lost")
+NAMED = (
+    "in a row ended on the same batch",
+    "`rlvla resume` continues",
+    "in a row were lost",
+    "nothing to learn from",
+)
 """Errors in which a run may end: enough went wrong for them."""
 
 
@@ -110,12 +115,13 @@ def _uncollected() -> Generator[None]:
 def _wired(watch: Watch, defect: Defect | None) -> Generator[None]:
     """Plant the defect, and let the watch see what the pipeline makes for itself."""
     manifest, runtime = watch.scenario.manifest, watch.scenario.runtime
-    strict = partial(
-        StrictMemory,
+    expected = Expected(
         segment=manifest.asynchrony.segment,
         endless=runtime.ending == 0,
         ordered=manifest.deterministic,
+        groups=watch.groups,
     )
+    strict = partial(StrictMemory, expected=expected)
     planted: Mapping[str, object] = defect.planted if defect else {}
     with pytest.MonkeyPatch.context() as patch:
         for target, wrong in planted.items():

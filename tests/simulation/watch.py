@@ -11,6 +11,8 @@
 | queues are bounded, slots are not leaked           | every event; rows one by one every update   |
 | no worker is killed that is at work                | every death                                 |
 | no lane is forgotten                               | every update                                |
+| groups are complete, of one start, of one version  | every update; episodes whenever one is read |
+|     if that was asked for, their episodes whole    |                                             |
 | it goes on                                         | the loop: no deadlock, and an end of turns  |
 """
 
@@ -20,6 +22,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from simulation.grouping import GroupWatch
 from simulation.scenario import DEADLINE
 
 from rlvla.core.runtime.virtual.memory import ViolationError
@@ -59,15 +62,20 @@ class Watch:
     batchers: list[Batcher] = field(default_factory=list["Batcher"])
     dispatchers: list[Dispatcher] = field(default_factory=list["Dispatcher"])
     memories: list[StrictMemory] = field(default_factory=list["StrictMemory"])
+    groups: GroupWatch | None = None
     turns: int = 0
     _version: int = -1
     _deaths: int = 0
 
     def __post_init__(self) -> None:
         manifest = self.scenario.manifest
-        self._batch = manifest.phases[0].algorithm.batch_size
+        algorithm = manifest.phases[0].algorithm
+        self._batch = algorithm.batch_size
+        self._unit = manifest.asynchrony.segment
+        if algorithm.grouping is not None:
+            self.groups = GroupWatch(manifest, algorithm.grouping)
+            self._unit = 1 if manifest.deterministic else algorithm.grouping.size
         self._eta = manifest.asynchrony.max_staleness
-        self._segment = manifest.asynchrony.segment
         self._training = manifest.simulator.lanes
         self._lanes = self._training + manifest.evaluating.lanes
 
@@ -117,12 +125,21 @@ class Watch:
         if staleness:
             check(max(staleness) <= self._eta, f"staleness {max(staleness)} > {self._eta}")
         granted = (self._eta + self._version + 1) * self._batch
-        asked = ledger.trained + ledger.in_flight
-        check(asked <= granted, f"{asked} decisions were begun, at most {granted} may be")
-        queue = len(self.streamers[0]) * self._segment
-        check(queue <= (self._eta + 1) * self._batch, f"{queue} decisions wait for the trainer")
+        asked = self._asked(ledger)
+        check(asked <= granted, f"{asked} of a batch were begun, at most {granted} may be")
+        queue = len(self.streamers[0]) * self._unit
+        check(queue <= (self._eta + 1) * self._batch, f"{queue} of a batch wait for the trainer")
         for batcher in self.batchers:
             check(len(batcher) <= self._lanes, f"{len(batcher)} of {self._lanes} lanes wait")
+
+    def _asked(self, ledger: Ledger) -> int:
+        """Return how many decisions, or episodes of groups, were begun that were not dropped."""
+        algorithm = self.scenario.manifest.phases[0].algorithm
+        if self.groups is None or algorithm.grouping is None:
+            return ledger.trained + ledger.in_flight
+        if algorithm.grouping.selects:
+            return 0  # how many groups were dropped only the pipeline knows
+        return len(self.groups.begun) * algorithm.grouping.size
 
     def _justice(self, simulation: Simulation) -> None:
         """Check that who was killed had been silent for as long as the deadline says."""
@@ -138,8 +155,11 @@ class Watch:
     def update(self, simulation: Simulation) -> None:
         """Check what must hold after every update."""
         progress = simulation.progress
-        decisions = progress.updates * self._batch
         read = simulation.world.staleness.total()
+        decisions = progress.updates * self._batch
+        if self.groups is not None:
+            self.groups.update()
+            decisions = read
         check(read == decisions, f"{read} decisions in {progress.updates} updates")
         check(progress.decisions == decisions, f"{progress} counts other decisions")
         for memory in self.memories:
@@ -172,4 +192,5 @@ class Watch:
             ledger = self.ledgers[0]
             check(ledger.balanced(), f"the ledger is not balanced: {ledger.counts()}")
             check(not ledger.in_flight, f"{ledger.in_flight} decisions are in flight for ever")
-            check(ledger.trained % self._batch == 0, f"{ledger.trained} decisions were trained on")
+            whole = self.groups is not None or ledger.trained % self._batch == 0
+            check(whole, f"{ledger.trained} decisions were trained on")

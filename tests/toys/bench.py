@@ -38,6 +38,7 @@ class Bench:
             lanes=[range(LANES)],
             slots=400,
             seed=seed,
+            max_staleness=1,
         )
         layout = layout_of(job)
         self.slots = Slots(layout, job.slots, bytearray(layout.row_bytes * job.slots))
@@ -66,6 +67,10 @@ class Bench:
         """Return the next `count` segments, of one lane after the other."""
         return [self._segment(number % LANES, length, version) for number in range(count)]
 
+    def groups(self, count: int, *, size: int) -> list[list[Segment]]:
+        """Return the episodes of `count` groups of `size`."""
+        return [[self._episode(number) for _ in range(size)] for number in range(count)]
+
     def demonstrations(self, count: int) -> list[Segment]:
         """Return `count` episodes of the expert."""
         return [self._demonstration(self._begin(0)) for _ in range(count)]
@@ -86,6 +91,17 @@ class Bench:
                 self._present[lane] = into
         bootstrap[-1] = self._present.get(lane, bootstrap[-1])
         return Segment(lane, tuple(slots), tuple(bootstrap), (version,) * length)
+
+    def _episode(self, group: int) -> Segment:
+        slots, slot = list[int](), self.free()
+        self.shard.reset(0, Start("go", "train", group), into=slot)
+        while True:
+            self.generator.act([Request(0, slot, slot, 1.0)], version=0, rows=1)
+            slots.append(slot)
+            slot = self.free()
+            if self.shard.step(0, slots[-1], into=slot).done:
+                none = (-1,) * len(slots)
+                return Segment(0, tuple(slots), none, (0,) * len(slots), group=group)
 
     def _demonstration(self, slot: int) -> Segment:
         slots = [slot]

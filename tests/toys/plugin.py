@@ -39,6 +39,7 @@ log: [{type: jsonl}]
 @hookimpl
 def register(components: Components) -> None:
     components.simulators.add("line", "toys.line:Line")
+    components.simulators.add("hesitant", "toys.hesitant:Hesitant")
     components.models.add("tiny", "toys.tiny:Tiny")
 
 

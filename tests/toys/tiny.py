@@ -21,19 +21,21 @@ class Tiny:
 
     chunk: int = 1
     """C."""
+    critic: bool = True
+    """Values are recorded."""
     fault: str = "none"
     """`act:N` or `evaluate:N`: the process dies in the N-th call; `act!`, `build!`: it raises;
     `build`: it dies."""
 
     def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
         actions = (self.chunk, spec.action_dim)
-        return {
+        fields = {
             "action": Field(actions, "float32"),
             "tokens": Field(actions, "int64"),
             "log_prob": Field(actions, "float32"),
-            "value": Field((1,), "float32"),
             "temperature": Field((), "float32"),
         }
+        return fields | ({"value": Field((1,), "float32")} if self.critic else {})
 
     def build(self, spec: SimulatorSpec, *, seed: int) -> TinyPolicy:
         from toys.network import Network, TinyPolicy

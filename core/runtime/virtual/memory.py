@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rlvla.core.types import Request, Segment
+    from rlvla.core.types import Request, Segment, Start
 
 
 class ViolationError(Exception):
@@ -17,16 +17,33 @@ class ViolationError(Exception):
 class Row:
     """One slot: whose observation it holds, which version decided, and what became of it."""
 
-    __slots__ = ("executed", "lane", "ordinal", "result", "trained", "version", "whole")
+    __slots__ = (
+        "ends",
+        "executed",
+        "lane",
+        "ordinal",
+        "result",
+        "seed",
+        "start",
+        "trained",
+        "version",
+        "whole",
+    )
 
-    def __init__(self, lane: int, ordinal: int) -> None:
+    def __init__(self, lane: int, ordinal: int, start: Start | None = None) -> None:
         self.lane = lane
         self.ordinal = ordinal
         """Of the observation among those of its lane."""
+        self.start = start
+        """Of its episode."""
         self.version = -1
         """Of the weights that decided on it; -1 before."""
+        self.seed = -1
+        """Of the sampling noise of that decision."""
         self.executed = False
         """Somebody began to execute that decision."""
+        self.ends = False
+        """The episode was over after that decision."""
         self.result = False
         """What came of it is there."""
         self.trained = False
@@ -50,6 +67,8 @@ class Memory:
         """Lane to the ordinal of its newest observation."""
         self._first: dict[int, int] = {}
         """Lane to the ordinal of the first observation of its episode."""
+        self._starts: dict[int, Start] = {}
+        """Lane to the start of its episode."""
 
     @property
     def version(self) -> int:
@@ -59,10 +78,11 @@ class Memory:
     def observe(self, lane: int, slot: int) -> None:
         """Write the next observation of `lane` into `slot`."""
         ordinal = self._seen[lane] = self._seen.get(lane, -1) + 1
-        self.rows[slot] = Row(lane, ordinal)
+        self.rows[slot] = Row(lane, ordinal, self._starts.get(lane))
 
-    def begun(self, lane: int, slot: int) -> None:
+    def begun(self, lane: int, slot: int, start: Start) -> None:
         """Write the first observation of an episode of `lane` into `slot`."""
+        self._starts[lane] = start
         self.observe(lane, slot)
         self._first[lane] = self._seen[lane]
 
@@ -82,7 +102,7 @@ class Memory:
         for row in self.rows.values():
             if (row.lane, row.ordinal) == (lane, newest):
                 row.executed = False
-        self.rows[into] = Row(lane, newest)
+        self.rows[into] = Row(lane, newest, self._starts[lane])
 
     def tear(self, slots: Sequence[int]) -> None:
         """Leave observations half written: their writer was killed."""
@@ -100,7 +120,8 @@ class Memory:
     def decide(self, requests: Sequence[Request], version: int) -> None:
         """Write decisions; a batch that is asked for again is decided again."""
         for request in requests:
-            self._newest(request.lane, request.slot).version = version
+            row = self._newest(request.lane, request.slot)
+            row.version, row.seed = version, request.seed
 
     def execute(self, lane: int, slot: int, *, expert: bool = False) -> None:
         """Read the decision in `slot`, or write the expert's, and execute it."""
@@ -111,9 +132,10 @@ class Memory:
             self.violated(f"nobody decided on the observation of lane {lane} in slot {slot}")
         row.executed = True
 
-    def follow(self, lane: int, slot: int, into: int) -> None:
+    def follow(self, lane: int, slot: int, into: int, *, ends: bool) -> None:
         """Write what came of the decision in `slot`, and the observation after it."""
-        self._newest(lane, slot).result = True
+        row = self._newest(lane, slot)
+        row.result, row.ends = True, ends
         self.observe(lane, into)
 
     def train(self, segment: Segment) -> None:

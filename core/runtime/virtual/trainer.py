@@ -26,8 +26,10 @@ class Trainer(Worker):
     role: str = "trainer"
     version: int = -1
     """Of the weights that it holds; -1 before they have one."""
+    _taken: int = 0
+    """Decisions of the present batch."""
     _waiting: int = 0
-    """Decisions that no backward pass has seen."""
+    """Of them, those that no backward pass has seen."""
     _published: float = 0.0
     """When the present publication will be over."""
 
@@ -37,6 +39,7 @@ class Trainer(Worker):
             self.world.memories[segment.cell].train(segment)
             self.world.staleness.update(self.version - made for made in segment.versions)
             self._waiting += len(segment)
+            self._taken += len(segment)
         rounds, self._waiting = divmod(self._waiting, self._round)
         return Work(self._passes(rounds), nothing)
 
@@ -53,12 +56,15 @@ class Trainer(Worker):
         averaging = latencies.all_reduce_ms if len(self.claims) > 1 else 0.0
         descend = Stage(self.world.minibatches * (averaging + latencies.update_ms) / 1000)
         stages = [Stage(latencies.trainer.seconds(each))] if rest else []
-        if self._published > self.world.units.loop.time():  # it reads what the step changes
+        if self._published > self.world.units.loop.time():
+            # It reads what the step changes. So averaging never shares the network with it: one
+            # after the other they take as long as side by side over the same links.
             stages.append(Stage(until=self._published))
         stages.append(descend)
         for _ in range(1, self.world.epochs):
-            stages += [*self._passes(-(-self.world.batch_size // self._round)), descend]
-        self._waiting = 0
+            size = self._taken or self.world.batch_size  # demonstrations are there already
+            stages += [*self._passes(-(-size // self._round)), descend]
+        self._waiting = self._taken = 0
         return Work(stages, self._step)
 
     def publish(self, version: int) -> Work:

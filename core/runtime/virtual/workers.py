@@ -53,9 +53,8 @@ class Shard(Worker):
 
     def reset(self, lane: int, start: Start, into: int) -> Work:
         """Begin an episode."""
-        del start
         seconds = self.world.latencies.reset.draw(self.dice, lane)
-        return self._work(seconds, [into], partial(self._reset, lane, into))
+        return self._work(seconds, [into], partial(self._reset, lane, start, into))
 
     def reset_batch(self, beginnings: Sequence[Beginning]) -> Work:
         """Begin episodes in many lanes at once, in the time of one."""
@@ -99,29 +98,31 @@ class Shard(Worker):
     def _work(self, seconds: float, torn: Sequence[int], finish: Callable[[], Any]) -> Work:
         return Work([Stage(seconds)], finish, partial(self.memory.tear, torn))
 
-    def _reset(self, lane: int, into: int) -> None:
+    def _reset(self, lane: int, start: Start, into: int) -> None:
         self._left[lane] = self.world.episodes.max_steps
-        self.memory.begun(lane, into)
+        self.memory.begun(lane, into, start)
 
     def _replay(self, lane: int, slots: Sequence[int], into: int) -> None:
         self._left[lane] = self.world.episodes.max_steps - self.world.episodes.chunk * len(slots)
         self.memory.repeat(lane, slots, into)
 
     def _reset_batch(self, beginnings: Sequence[Beginning]) -> None:
-        for lane, _, into in beginnings:
-            self._reset(lane, into)
+        for beginning in beginnings:
+            self._reset(*beginning)
 
     def _step_batch(self, moves: Sequence[Move]) -> list[Outcome]:
         return [self._step(*move) for move in moves]
 
     def _step(self, lane: int, slot: int, into: int) -> Outcome:
-        self.memory.follow(lane, slot, into)
         episodes = self.world.episodes
         steps = min(episodes.chunk, self._left[lane])
         self._left[lane] -= steps
         success = episodes.ending > 0 and self.dice.random() < episodes.ending
-        truncated = not success and self._left[lane] == 0
-        return Outcome(float(success), steps, success, truncated, success)
+        outcome = Outcome(
+            float(success), steps, success, not success and self._left[lane] == 0, success
+        )
+        self.memory.follow(lane, slot, into, ends=outcome.done)
+        return outcome
 
 
 @dataclass(kw_only=True)

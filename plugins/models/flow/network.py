@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from rlvla.plugins.models.gaussian import scaled
+from rlvla.plugins.models.actor_critic import scaled
 from rlvla.plugins.models.mlp import perceptron
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rlvla.core.types import Field
 from rlvla.plugins.models.lora import LoRA
+from rlvla.plugins.models.openvla.conventions import Family
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.openvla.policy import OpenVLAPolicy
 
-__all__ = ["PROMPT", "LoRA", "OpenVLA"]
+__all__ = ["PROMPT", "Family", "LoRA", "OpenVLA"]
 
 PROMPT = "In: What action should the robot take to {task}?\nOut:"
 """The published prompt; `{task}` is the instruction in lower case."""
@@ -27,7 +28,20 @@ class OpenVLA:
     preset: Literal["tiny", "7b"] = "tiny"
     """Sizes of a policy made from the seed; a checkpoint brings its own."""
     checkpoint: str | None = None
-    """Directory with `model.safetensors` and `config.json`; `rlvla:NAME` is one that ships here."""
+    """Directory with `model.safetensors` (whole, or in parts with an index) and `config.json`;
+    `rlvla:NAME` is one that ships here. It may hold low-rank adapters alone, see `base`."""
+    base: str | None = None
+    """Directory of the model that the checkpoint's adapters were trained on, if it holds only
+    them (`lora_adapter`); they are added to its weights."""
+    family: Family | None = None
+    """Whose fine-tunes the checkpoint is one of, which decides what its files do not say: how
+    images are scaled and cut, and which statistics -1 and 1 stand for. By default as a checkpoint
+    of rlvla says, else `plain`: as the image processor does it."""
+    crop: float | None = None
+    """Area of the centre of each image that is shown, 0.9 for fine-tunes that were trained with
+    random crops; by default that of the family."""
+    cameras: list[str] | None = None
+    """Names of the simulator's cameras that are shown, in this order; by default all."""
     critic: Literal["head", "privileged"] = "head"
     """What estimates the value: a head on the hidden state that predicts the first action token,
     or a network of its own on the simulator's state, which only training sees."""
@@ -36,13 +50,16 @@ class OpenVLA:
     prompt: str = PROMPT
     """Text around the instruction, which takes the place of `{task}`."""
     statistics: str | None = None
-    """Name of the action statistics of the checkpoint, if it has several."""
+    """Name of the statistics of the checkpoint, if it has several; `simulator` for the bounds of
+    the simulator's actions."""
     lora: LoRA | None = None
     """Train low-rank adapters instead of the weights."""
 
     def __post_init__(self) -> None:
         if "{task}" not in self.prompt:
             raise ValueError(f"prompt must contain {{task}}, got {self.prompt!r}")
+        if self.crop is not None and not 0 < self.crop <= 1:
+            raise ValueError(f"crop must be above 0 and at most 1, got {self.crop}")
 
     def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
         """Return the fields of a row that `act` writes; tokens are ids of the vocabulary."""

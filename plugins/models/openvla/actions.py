@@ -1,8 +1,8 @@
-"""Actions as tokens: 256 bins over [-1, 1] per dimension, between the 1st and 99th percentile."""
+"""Actions as numbers in [-1, 1] and as tokens: 256 bins of them per dimension."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,35 +25,60 @@ CENTRES = (EDGES[1:] + EDGES[:-1]) / 2
 class Statistics:
     """The range that [-1, 1] stands for, per dimension; float64 [D]."""
 
-    q01: NDArray[np.float64]
-    q99: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
     mask: NDArray[np.bool_]
-    """False where the action itself is in [-1, 1] (the gripper)."""
+    """False where the number itself is in [-1, 1] (the gripper)."""
+    epsilon: float = 0.0
+    """What is added to the range on both ways."""
 
     @staticmethod
     def of_simulator(spec: SimulatorSpec) -> Statistics:
-        """Return the bounds of the simulator's actions."""
-        mask = np.ones(spec.action_dim, np.bool_)
-        return Statistics(np.asarray(spec.action_low), np.asarray(spec.action_high), mask)
+        """Return the bounds of the simulator's actions; raise ValueError if there are none."""
+        low, high = np.asarray(spec.action_low), np.asarray(spec.action_high)
+        if not np.isfinite(high - low).all():
+            raise ValueError(
+                "statistics need a checkpoint that has some, or a simulator with finite bounds "
+                "of its actions"
+            )
+        return Statistics(low, high, np.ones(spec.action_dim, np.bool_))
 
     @staticmethod
-    def of_dataset(entry: Mapping[str, Any]) -> Statistics:
-        """Return what a checkpoint's `norm_stats[name]["action"]` says."""
-        q01, q99 = np.asarray(entry["q01"], np.float64), np.asarray(entry["q99"], np.float64)
-        return Statistics(q01, q99, np.asarray(entry.get("mask", [True] * len(q01)), np.bool_))
+    def of_dataset(
+        entry: Mapping[str, Any], bounds: tuple[str, str] = ("q01", "q99")
+    ) -> Statistics:
+        """Return what a checkpoint's `norm_stats[name]` says of actions or proprioception."""
+        low, high = (np.asarray(entry[name], np.float64) for name in bounds)
+        return Statistics(low, high, np.asarray(entry.get("mask", [True] * len(low)), np.bool_))
 
-    def plain(self) -> dict[str, list[float] | list[bool]]:
+    def plain(
+        self, bounds: tuple[str, str] = ("q01", "q99")
+    ) -> dict[str, list[float] | list[bool]]:
         """Return what `of_dataset` reads."""
-        return {"q01": self.q01.tolist(), "q99": self.q99.tolist(), "mask": self.mask.tolist()}
+        low, high = bounds
+        return {low: self.low.tolist(), high: self.high.tolist(), "mask": self.mask.tolist()}
+
+    def widened(self, epsilon: float) -> Statistics:
+        """Return the same range with `epsilon` added."""
+        return replace(self, epsilon=epsilon)
+
+    def unit(self, numbers: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return numbers [..., D] on the scale of [-1, 1]; outside the range is its edge."""
+        span = self.high - self.low + self.epsilon
+        unit = 2 * (numbers - self.low) / np.where(span > 0, span, 1.0) - 1
+        return np.clip(np.where(self.mask, unit, numbers), -1.0, 1.0)
+
+    def restore(self, unit: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return the numbers [..., D] that numbers in [-1, 1] stand for."""
+        span = self.high - self.low + self.epsilon
+        return np.where(self.mask, 0.5 * (unit + 1) * span + self.low, unit)
 
 
 def tokens_of(
     action: NDArray[np.floating[Any]], statistics: Statistics, vocabulary: int
 ) -> NDArray[np.int64]:
     """Return the token ids [..., D] of actions [..., D]; outside the range is its edge."""
-    span = np.where(statistics.q99 > statistics.q01, statistics.q99 - statistics.q01, 1.0)
-    unit = np.where(statistics.mask, 2 * (action - statistics.q01) / span - 1, action)
-    bins: NDArray[np.int64] = np.digitize(np.clip(unit, -1.0, 1.0), EDGES).astype(np.int64)
+    bins: NDArray[np.int64] = np.digitize(statistics.unit(action), EDGES).astype(np.int64)
     return vocabulary - bins
 
 
@@ -61,6 +86,4 @@ def actions_of(
     tokens: NDArray[np.int64], statistics: Statistics, vocabulary: int
 ) -> NDArray[np.float64]:
     """Return the actions [..., D] that token ids [..., D] stand for."""
-    unit = CENTRES[np.clip(vocabulary - tokens - 1, 0, BINS - 2)]
-    low, high = statistics.q01, statistics.q99
-    return np.where(statistics.mask, 0.5 * (unit + 1) * (high - low) + low, unit)
+    return statistics.restore(CENTRES[np.clip(vocabulary - tokens - 1, 0, BINS - 2)])

@@ -1,22 +1,23 @@
-"""From options to a policy: sizes, weights, statistics and tokenizer."""
+"""From options to a policy: sizes, weights and how it reads."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rlvla.plugins.models.directory import directory
+import torch
+
 from rlvla.plugins.models.openvla import checkpoint, critic, presets
-from rlvla.plugins.models.openvla.actions import Statistics
+from rlvla.plugins.models.openvla.conventions import conventions_of
 from rlvla.plugins.models.openvla.initialisation import initialise
 from rlvla.plugins.models.openvla.network import Network
-from rlvla.plugins.models.openvla.policy import OpenVLAPolicy, Reading
-from rlvla.plugins.models.openvla.prompt import Prompter
-from rlvla.plugins.models.openvla.tokenizer import FileTokenizer, words
+from rlvla.plugins.models.openvla.policy import OpenVLAPolicy
+from rlvla.plugins.models.openvla.reading import reading_of
+from rlvla.plugins.models.openvla.source import source_of
 from rlvla.plugins.models.privileged import privileged
 from rlvla.plugins.models.seeded import seeded
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from torch import nn
 
@@ -24,68 +25,58 @@ if TYPE_CHECKING:
     from rlvla.plugins.models.lora import LoRA
     from rlvla.plugins.models.openvla import OpenVLA
     from rlvla.plugins.models.openvla.presets import Architecture
-    from rlvla.plugins.models.openvla.tokenizer import Tokenizer
+    from rlvla.plugins.models.openvla.source import Source
 
 
 def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
     """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
-    path = None if options.checkpoint is None else directory(options.checkpoint)
-    config = {} if path is None else checkpoint.config_of(path)
-    architecture = presets.from_config(config) if config else _preset(options, spec)
-    reading = _reading(options, spec, config, _tokenizer(architecture, path))
+    source = source_of(options.checkpoint, options.base)
+    architecture = architecture_of(options, spec, source)
+    conventions = conventions_of(source.config if source else {}, options.family, crop=options.crop)
+    reading = reading_of(options, spec, source, architecture, conventions)
     with seeded(seed):
-        network = Network(architecture, _critic(options, spec, architecture))
-        if path is None:
+        value_head = value_head_of(options, spec, architecture)
+        with torch.device("meta" if source else "cpu"):
+            network = Network(architecture, value_head)
+        if source is None:
             initialise(network)
         else:
-            checkpoint.load(network, path, critic=options.critic)
+            checkpoint.fill(network, source, critic=reading.critic)
         if options.lora is not None:
-            _adapt(network, options.lora)
+            adapt(network, options.lora)
     return OpenVLAPolicy(network, reading)
 
 
-def _adapt(network: Network, options: LoRA) -> None:
+def architecture_of(
+    options: OpenVLA,
+    spec: SimulatorSpec,
+    source: Source | None,
+    tiny: Callable[[tuple[int, int]], Architecture] = presets.tiny,
+) -> Architecture:
+    """Return the sizes that the checkpoint states, or those of the preset.
+
+    `tiny` makes small ones for a size of images.
+    """
+    if source is not None:
+        return presets.from_config(source.config)
+    if options.preset == "7b":
+        return presets.published()
+    return tiny(next(iter(spec.cameras.values())))
+
+
+def value_head_of(
+    options: OpenVLA, spec: SimulatorSpec, architecture: Architecture, values: int = 1
+) -> nn.Module:
+    """Return a value head of first weights."""
+    if options.critic == "privileged":
+        return privileged(spec.privileged, option="critic", outputs=values)
+    return critic.head(architecture, values)
+
+
+def adapt(network: Network, options: LoRA) -> None:
+    """Put low-rank adapters into the network."""
     # peft takes a second to import, which a network without adapters need not wait for.
     from rlvla.plugins.models.adapters import add_adapters
 
-    add_adapters(network, options, heads=["value_head"], output="language_model.lm_head")
-
-
-def _preset(options: OpenVLA, spec: SimulatorSpec) -> Architecture:
-    if options.preset == "7b":
-        return presets.published()
-    return presets.tiny(next(iter(spec.cameras.values())))
-
-
-def _critic(options: OpenVLA, spec: SimulatorSpec, architecture: Architecture) -> nn.Module:
-    if options.critic == "privileged":
-        return privileged(spec.privileged, option="critic")
-    return critic.head(architecture)
-
-
-def _tokenizer(architecture: Architecture, path: Path | None) -> Tokenizer:
-    if architecture.tokenizer == "words":
-        return words()
-    if path is None:
-        raise ValueError("preset '7b' needs a checkpoint, which brings the tokenizer")
-    return FileTokenizer(path / "tokenizer.json")
-
-
-def _reading(
-    options: OpenVLA, spec: SimulatorSpec, config: dict[str, Any], tokenizer: Tokenizer
-) -> Reading:
-    statistics = checkpoint.statistics_of(config, options.statistics)
-    statistics = statistics or Statistics.of_simulator(spec)
-    if len(statistics.q01) != spec.action_dim:
-        raise ValueError(
-            f"the checkpoint's actions have {len(statistics.q01)} dimensions, "
-            f"the simulator's have {spec.action_dim}"
-        )
-    return Reading(
-        cameras=tuple(spec.cameras),
-        prompter=Prompter(tokenizer, options.prompt),
-        statistics=statistics,
-        dimensions=spec.action_dim,
-        critic=options.critic,
-        detach=options.detach,
-    )
+    own = [name for name, _ in network.named_children() if name in checkpoint.HEADS]
+    add_adapters(network, options, heads=own, output="language_model.lm_head")

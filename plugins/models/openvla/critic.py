@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from rlvla.plugins.models.openvla.presets import Architecture
 
 
-def head(architecture: Architecture) -> nn.Sequential:
+def head(architecture: Architecture, outputs: int = 1) -> nn.Sequential:
     """Return an MLP on the hidden state that predicts the first action token.
 
-    4096-512-128-1 at the published size, initialised as in RL4VLA (arXiv 2505.19789).
+    4096-512-128-`outputs` at the published size, initialised as in RL4VLA (arXiv 2505.19789).
     """
     width = architecture.decoder.width
     first, second = min(512, width), min(128, width // 2)
@@ -21,6 +21,6 @@ def head(architecture: Architecture) -> nn.Sequential:
     for layer in layers:
         nn.init.kaiming_normal_(layer.weight, mode="fan_out")
         nn.init.zeros_(layer.bias)
-    out = nn.Linear(second, 1, bias=False)
+    out = nn.Linear(second, outputs, bias=False)
     nn.init.normal_(out.weight, std=0.02)
     return nn.Sequential(layers[0], nn.GELU(), layers[1], nn.GELU(), out)

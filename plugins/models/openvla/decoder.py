@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 if TYPE_CHECKING:
     from rlvla.plugins.models.openvla.presets import Decoder
@@ -32,7 +33,11 @@ def llama(sizes: Decoder) -> LlamaForCausalLM:
         max_position_embeddings=2048,
         tie_word_embeddings=False,
     )
-    return LlamaForCausalLM(config)
+    model = LlamaForCausalLM(config)
+    # Its frequencies are no weights: no file fills them in where the rest has no memory yet.
+    with torch.device("cpu"):
+        model.model.rotary_emb = LlamaRotaryEmbedding(config)
+    return model
 
 
 @dataclass

@@ -74,9 +74,12 @@ class Network(nn.Module):
         self.language_model = llama(decoder)
         self.value_head = value_head
 
-    def patches(self, images: list[Tensor]) -> Tensor:
-        """Map one uint8 [B, H, W, 3] per camera to [B, cameras * patches, width]."""
-        features = [self.vision_backbone.see(image) for image in images]
+    def patches(self, views: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """Map each camera's inputs of both towers to [B, cameras * patches, width]."""
+        dtype = self.projector.fc1.weight.dtype
+        features = [
+            self.vision_backbone.forward(dino.to(dtype), siglip.to(dtype)) for dino, siglip in views
+        ]
         projected: Tensor = self.projector(torch.cat(features, 1))
         return projected
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rlvla.core.types import Array, Arrays
-    from rlvla.plugins.models.openvla.actions import Statistics
     from rlvla.plugins.models.openvla.network import Network, Sequence
-    from rlvla.plugins.models.openvla.prompt import Prompter
+    from rlvla.plugins.models.openvla.reading import Reading
 
 
 @dataclass
@@ -29,26 +28,11 @@ class Scores:
     """A view of recorded decisions, differentiable."""
 
     log_prob: Tensor
-    """[B, 1, D], per token, at the recorded temperature."""
+    """[B, C, D], per token, at the recorded temperature."""
     entropy: Tensor
-    """[B, 1, D], of the distribution that was sampled from."""
+    """[B, C, D], of the distribution that was sampled from."""
     value: Tensor
-    """[B, 1]."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How arrays become inputs, and tokens actions."""
-
-    cameras: tuple[str, ...]
-    prompter: Prompter
-    statistics: Statistics
-    dimensions: int
-    """D."""
-    critic: Literal["head", "privileged"]
-    """Where the value comes from."""
-    detach: bool
-    """The value head's gradients stay out of the backbone."""
+    """[B, V]."""
 
 
 class OpenVLAPolicy:
@@ -60,6 +44,12 @@ class OpenVLAPolicy:
         self._vocabulary = network.architecture.decoder.vocabulary
         self._bins = network.architecture.bins
 
+    @property
+    def statistics(self) -> dict[str, object]:
+        """What a checkpoint says of the numbers of this policy's robot."""
+        reading = self.reading
+        return {"action": reading.statistics.plain(reading.view.conventions.bounds)}
+
     @torch.inference_mode()
     def act(
         self, observations: Arrays, *, seeds: NDArray[np.uint64], temperature: NDArray[np.float32]
@@ -68,45 +58,34 @@ class OpenVLAPolicy:
 
         Temperature 0 takes the likeliest tokens; their log-probs are those at temperature 1.
         """
-        noise = gumbel(seeds, temperature, self.reading.dimensions)
+        noise = gumbel(seeds, temperature, len(self.reading.statistics.low))
         sample = draw(
             self.module,
             self._prefix(observations),
             noise=self._tensor(noise),
             divisor=self._divisor(temperature),
         )
-        ids: NDArray[np.int64] = sample.tokens[:, None].cpu().numpy()
-        return {
-            "action": actions_of(ids, self.reading.statistics, self._vocabulary).astype(np.float32),
-            "tokens": ids,
-            "log_prob": sample.log_prob[:, None].cpu().numpy(),
-            "value": self._value(sample.first, observations).float().cpu().numpy(),
-            "temperature": np.asarray(temperature, np.float32),
+        return self._decided(sample.tokens[:, None], sample.log_prob[:, None], temperature) | {
+            "value": self._value(sample.first, observations).float().cpu().numpy()
         }
 
     def evaluate(self, batch: Arrays) -> Scores:
         """Score recorded decisions under the present weights, in one teacher-forced pass."""
-        tokens = self._tensor(batch["tokens"])[:, 0]
-        hidden = self._teach(batch, tokens)
-        logits = self.module.bin_logits(hidden) / self._divisor(batch["temperature"])
-        scores = logits.log_softmax(-1)
-        entropy = -(scores.exp() * scores).sum(-1)
-        chosen = scores.gather(-1, (tokens - self._bins.start)[..., None])[..., 0]
-        return Scores(chosen[:, None], entropy[:, None], self._value(hidden[:, :1], batch))
+        tokens = self._tensor(batch["tokens"])
+        hidden = self._teach(batch, tokens[:, 0])
+        return self._scored(hidden, tokens, batch)
 
     def value(self, observations: Arrays) -> Tensor:
-        """Estimate the return from each observation, [B, 1]."""
-        if self.reading.critic == "privileged":
+        """Estimate the return from each observation, [B, V]."""
+        if self.reading.critic.kind == "privileged":
             return self._privileged_value(observations)
-        return self._value(self.module.hidden(self._prefix(observations), last=1), observations)
+        return self._value(self._first(observations), observations)
 
     def imitate(self, batch: Arrays) -> Tensor:
         """Return the cross-entropy of the actions' tokens, mean over D, [B]."""
-        ids = tokens_of(batch["action"][:, 0], self.reading.statistics, self._vocabulary)
+        ids = tokens_of(batch["action"], self.reading.statistics, self._vocabulary)
         tokens = self._tensor(ids)
-        logits = self.module.bin_logits(self._teach(batch, tokens))
-        target = tokens - self._bins.start
-        return functional.cross_entropy(logits.transpose(1, 2), target, reduction="none").mean(-1)
+        return self._cross_entropy(self._teach(batch, tokens[:, 0]), tokens).mean((1, 2))
 
     def save(self, directory: str) -> None:
         """Write a checkpoint that the option `checkpoint` can name."""
@@ -114,7 +93,7 @@ class OpenVLAPolicy:
 
     def load(self, directory: str) -> None:
         """Restore what `save` wrote, bit for bit."""
-        restore(self.module, Path(directory), critic=self.reading.critic)
+        restore(self.module, Path(directory))
 
     def _teach(self, batch: Arrays, tokens: Tensor) -> Tensor:
         """Return the hidden states [B, D, width] that predict `tokens` [B, D]."""
@@ -122,17 +101,56 @@ class OpenVLAPolicy:
         return self.module.hidden(sequence, last=tokens.shape[1])
 
     def _prefix(self, observations: Arrays) -> Sequence:
-        images = [self._tensor(observations[f"image/{name}"]) for name in self.reading.cameras]
-        prompts = self.reading.prompter(observations["instruction"])
+        reading = self.reading
+        views = [
+            reading.view(self._tensor(observations[f"image/{name}"])) for name in reading.cameras
+        ]
+        prompts = reading.prompter(observations["instruction"])
         ids, lengths = self._tensor(prompts.ids), self._tensor(prompts.lengths)
-        return self.module.prefix(self.module.patches(images), ids, lengths)
+        tokens = [self.module.patches(views), *self._more(observations)]
+        return self.module.prefix(torch.cat(tokens, 1), ids, lengths)
+
+    def _more(self, observations: Arrays) -> list[Tensor]:
+        """Return what stands between patches and prompt, [B, n, width] each."""
+        del observations
+        return []
+
+    def _first(self, observations: Arrays) -> Tensor:
+        """Return the hidden state that predicts the first action token, [B, 1, width]."""
+        return self.module.hidden(self._prefix(observations), last=1)
+
+    def _decided(
+        self, tokens: Tensor, log_prob: Tensor, temperature: NDArray[np.float32]
+    ) -> dict[str, NDArray[np.generic]]:
+        """Return the record of tokens [B, C, D] without its value."""
+        ids: NDArray[np.int64] = tokens.cpu().numpy()
+        return {
+            "action": actions_of(ids, self.reading.statistics, self._vocabulary).astype(np.float32),
+            "tokens": ids,
+            "log_prob": log_prob.cpu().numpy(),
+            "temperature": np.asarray(temperature, np.float32),
+        }
+
+    def _scored(self, hidden: Tensor, tokens: Tensor, batch: Arrays) -> Scores:
+        """Score tokens [B, C, D]; the hidden states [B, C * D, width] predict them in order."""
+        logits = self.module.bin_logits(hidden) / self._divisor(batch["temperature"])
+        scores = logits.log_softmax(-1).view(*tokens.shape, -1)
+        entropy = -(scores.exp() * scores).sum(-1)
+        chosen = scores.gather(-1, (tokens - self._bins.start)[..., None])[..., 0]
+        return Scores(chosen, entropy, self._value(hidden[:, :1], batch))
+
+    def _cross_entropy(self, hidden: Tensor, tokens: Tensor) -> Tensor:
+        """Return the loss [B, C, D] of tokens [B, C, D]."""
+        logits, target = self.module.bin_logits(hidden), (tokens - self._bins.start).flatten(1)
+        loss = functional.cross_entropy(logits.transpose(1, 2), target, reduction="none")
+        return loss.view(tokens.shape)
 
     def _value(self, first: Tensor, observations: Arrays) -> Tensor:
-        """Return [B, 1]; `first` [B, 1, width] predicts the first action token."""
-        if self.reading.critic == "privileged":
+        """Return [B, V]; `first` [B, 1, width] predicts the first action token."""
+        if self.reading.critic.kind == "privileged":
             return self._privileged_value(observations)
         value: Tensor = self.module.value_head(
-            first[:, 0].detach() if self.reading.detach else first[:, 0]
+            first[:, 0].detach() if self.reading.critic.detach else first[:, 0]
         )
         return value
 

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 
 BINS = 256
 """Action bins: the last entries of the vocabulary before its padding."""
+FAMILY = "openvla"
+SPECIFIER = "no-align+fused-gelu-mlp"
+LLAMA = {"hidden_act": "silu", "model_type": "llama", "rms_norm_eps": 1e-6, "rope_theta": 1e4}
+"""What published decoders have in common."""
 PUBLISHED_TOWERS = ("vit_large_patch14_reg4_dinov2.lvd142m", "vit_so400m_patch14_siglip_224")
 
 
@@ -105,9 +109,9 @@ def to_config(architecture: Architecture) -> dict[str, Any]:
     decoder = architecture.decoder
     return {
         "architectures": ["OpenVLAForActionPrediction"],
-        "arch_specifier": "no-align+fused-gelu-mlp",
+        "arch_specifier": SPECIFIER,
         "image_sizes": list(architecture.image),
-        "model_type": "openvla",
+        "model_type": FAMILY,
         "n_action_bins": BINS,
         "pad_to_multiple_of": decoder.padding,
         "text_config": {
@@ -134,13 +138,14 @@ def from_config(config: Mapping[str, Any]) -> Architecture:
     """Return the sizes that a checkpoint's `config.json` states.
 
     What the published file leaves to `timm_model_ids` is in the section `rlvla` of our files;
-    without it the towers are the published ones. Raise ValueError if they cannot be known.
+    without it the towers are the published ones. Raise ValueError if it is of another family.
     """
+    _refuse_others(config)
     full = published()
     section: Mapping[str, Any] | None = config.get("rlvla")
     if section is None and tuple(config.get("timm_model_ids", ())) != PUBLISHED_TOWERS:
         raise ValueError(
-            f"config.json names the vision towers {config.get('timm_model_ids')}, "
+            f"checkpoint's config.json names the vision towers {config.get('timm_model_ids')}, "
             f"expected {list(PUBLISHED_TOWERS)} or a section 'rlvla' with their sizes"
         )
     own = section or to_config(full)["rlvla"]
@@ -156,14 +161,36 @@ def from_config(config: Mapping[str, Any]) -> Architecture:
     )
 
 
+def _refuse_others(config: Mapping[str, Any]) -> None:
+    family = config.get("model_type", config.get("type"))
+    if family != FAMILY:
+        raise ValueError(
+            f"checkpoint's config.json is of the model_type {family!r}, expected {FAMILY!r}"
+        )
+    missing = {"image_sizes", "text_config", "pad_to_multiple_of"} - config.keys()
+    if missing:
+        raise ValueError(f"checkpoint's config.json lacks {', '.join(sorted(missing))}")
+    for name, wanted in (("arch_specifier", SPECIFIER), ("use_fused_vision_backbone", True)):
+        if config.get(name, wanted) != wanted:
+            raise ValueError(
+                f"checkpoint's config.json states {name} {config[name]!r}, expected {wanted!r}"
+            )
+
+
 def _decoder(config: Mapping[str, Any]) -> Decoder:
     text: Mapping[str, Any] = config["text_config"]
     full = published().decoder
     padding = int(config["pad_to_multiple_of"])
+    heads = text.get("num_attention_heads", full.heads)
+    for name, wanted in (*LLAMA.items(), ("num_key_value_heads", heads)):
+        if text.get(name, wanted) != wanted:
+            raise ValueError(
+                f"checkpoint's text_config states {name} {text[name]!r}, expected {wanted!r}"
+            )
     return Decoder(
         width=text.get("hidden_size", full.width),
         layers=text.get("num_hidden_layers", full.layers),
-        heads=text.get("num_attention_heads", full.heads),
+        heads=heads,
         hidden=text.get("intermediate_size", full.hidden),
         vocabulary=text["vocab_size"] - padding,
         padding=padding,

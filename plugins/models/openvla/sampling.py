@@ -1,4 +1,4 @@
-"""Drawing action tokens one after the other, with noise that only a row's seed decides."""
+"""Drawing action tokens, with noise that only a row's seed decides."""
 
 from __future__ import annotations
 
@@ -46,11 +46,19 @@ def draw(network: Network, sequence: Sequence, *, noise: Tensor, divisor: Tensor
             embedding = network.embed(tokens[-1])
             sequence = sequence.followed_by(embedding)
             hidden = network.next_hidden(embedding, sequence, cache)
-        scores = (network.bin_logits(hidden) / divisor).log_softmax(-1)
-        chosen = (scores + noise[:, place, None]).argmax(-1)
-        tokens.append(chosen + network.architecture.bins.start)
-        log_probs.append(scores.gather(-1, chosen[..., None])[..., 0])
+        token, log_prob = pick(network, hidden, noise=noise[:, place, None], divisor=divisor)
+        tokens.append(token)
+        log_probs.append(log_prob)
     return Sample(torch.cat(tokens, 1), torch.cat(log_probs, 1), first)
+
+
+def pick(
+    network: Network, hidden: Tensor, *, noise: Tensor, divisor: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return a token for each hidden state [B, n, width] and its log-prob, both [B, n]."""
+    scores = (network.bin_logits(hidden) / divisor).log_softmax(-1)
+    chosen = (scores + noise).argmax(-1)
+    return chosen + network.architecture.bins.start, scores.gather(-1, chosen[..., None])[..., 0]
 
 
 def gumbel(

@@ -11,6 +11,7 @@ from rlvla.plugins.models.words import WordTokenizer
 if TYPE_CHECKING:
     from pathlib import Path
 
+FILE = "tokenizer.json"
 SPACE_PIECE = 29871
 """The published prompt ends in this id: the lone word boundary of Llama's vocabulary."""
 
@@ -25,21 +26,32 @@ class Tokenizer(Protocol):
         """Return the ids of `text`, without BOS."""
         ...
 
+    def save(self, directory: Path) -> None:
+        """Write what a checkpoint needs to have this tokenizer."""
+        ...
 
-def words() -> WordTokenizer:
-    """Return the tokenizer of small models."""
-    return WordTokenizer(PIECES)
+
+class SmallTokenizer(WordTokenizer):
+    """Words, the tokenizer of small models."""
+
+    def __init__(self) -> None:
+        super().__init__(PIECES)
+
+    def save(self, directory: Path) -> None:
+        """Write nothing: `config.json` says that prompts are words."""
 
 
 class FileTokenizer:
     """The `tokenizer.json` of a checkpoint."""
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing: the checkpoint's prompts need it")
         self._tokenizer = TokenizerFile.from_file(str(path))
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text`, with the word boundary that training ended prompts in."""
         ids = list(self._tokenizer.encode(text, add_special_tokens=False).ids)
         return ids if ids[-1:] == [SPACE_PIECE] else [*ids, SPACE_PIECE]
+
+    def save(self, directory: Path) -> None:
+        """Write `tokenizer.json`."""
+        self._tokenizer.save(str(directory / FILE))

@@ -16,9 +16,6 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from rlvla.plugins.models.openvla.presets import Architecture, Tower
 
-DINO_MEAN, DINO_STD = (0.484375, 0.455078125, 0.40625), (0.228515625, 0.2236328125, 0.224609375)
-SIGLIP_MEAN, SIGLIP_STD = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
-
 
 class Attention(nn.Module):
     """Full self-attention, [B, N, width] to the same."""
@@ -169,24 +166,9 @@ class VisionBackbone(nn.Module):
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self.size = architecture.image
         self.featurizer = DinoFeaturizer(architecture)
         self.fused_featurizer = SiglipFeaturizer(architecture)
 
     def forward(self, dino: Tensor, siglip: Tensor) -> Tensor:
         """Map the image normalised for each tower, [B, 3, H, W], to [B, patches, widths]."""
         return torch.cat([self.featurizer(dino), self.fused_featurizer(siglip)], -1)
-
-    def see(self, images: Tensor) -> Tensor:
-        """Map uint8 [B, H, W, 3] to [B, patches, widths]."""
-        x = images.permute(0, 3, 1, 2).float() / 255
-        if tuple(x.shape[-2:]) != self.size:
-            x = functional.interpolate(x, self.size, mode="bicubic", antialias=True).clamp(0, 1)
-        x = x.to(self.featurizer.pos_embed.dtype)
-        dino, siglip = _normalise(x, DINO_MEAN, DINO_STD), _normalise(x, SIGLIP_MEAN, SIGLIP_STD)
-        return self.forward(dino, siglip)
-
-
-def _normalise(x: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    shift, scale = x.new_tensor(mean).view(3, 1, 1), x.new_tensor(std).view(3, 1, 1)
-    return (x - shift) / scale

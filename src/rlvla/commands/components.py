@@ -11,8 +11,8 @@ from dataclasses import MISSING, dataclass, is_dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Union, cast, get_args, get_origin
 
+from rlvla.core.component import describe, name_of, option_fields
 from rlvla.core.component import hints as hints_of
-from rlvla.core.component import name_of, option_fields
 from rlvla.core.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def find(plugins: Plugins, name: str) -> list[Named]:
     return found
 
 
-def explain(one: Named) -> Iterator[str]:
+def explain(one: Named, components: Components) -> Iterator[str]:
     """Yield what a component is and its options with type, default and meaning."""
     cls = one.registry[one.name]
     yield f"{one}, from {one.registry.owner_of(one.name)}"
@@ -63,7 +63,7 @@ def explain(one: Named) -> Iterator[str]:
         return
     hints, meanings = hints_of(cls), _meanings(cls)
     for name, field in option_fields(cls).items():
-        default = "" if _required(field) else f" = {json.dumps(_default(field), default=str)}"
+        default = "" if _required(field) else f" = {_spelled(_default(field), components)}"
         yield f"  {name}: {_type(hints[name])}{default}"
         if name in meanings:
             yield textwrap.fill(
@@ -80,6 +80,8 @@ def check_of(kind: str, companions: Companions) -> Callable[[Any], None] | None:
         "simulator": testing.check_simulator,
         "model": lambda one: testing.check_model(one, spec),
         "algorithm": lambda one: testing.check_algorithm(one, model, spec),
+        "proximal": lambda one: testing.check_proximal(one, model, spec),
+        "correction": testing.check_correction,
         "batching": testing.check_batching,
         "sharding": testing.check_sharding,
     }
@@ -112,6 +114,12 @@ def _required(field: Any) -> bool:  # noqa: ANN401 - a dataclass field of any ty
 
 def _default(field: Any) -> object:  # noqa: ANN401 - as above
     return field.default if field.default is not MISSING else field.default_factory()
+
+
+def _spelled(value: object, components: Components) -> str:
+    """Return a default as it is shown: components by their name."""
+    name = components.name_of(describe(value)["type"]) if is_dataclass(value) else None
+    return name or json.dumps(value, default=str)
 
 
 def _meanings(cls: type) -> dict[str, str]:

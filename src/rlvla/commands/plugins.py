@@ -47,7 +47,7 @@ def show(context: typer.Context, name: Name) -> None:
             print(f"{plugin.name}, {plugin.origin}")
             _refuse_broken(plugin)
     for one in find(plugins, name):
-        for line in explain(one):
+        for line in explain(one, plugins.components):
             print(line)
 
 

@@ -96,6 +96,7 @@ class Learn:
     noise: float = 0.1
     betas: list[float] = field(default_factory=lambda: [0.9, 0.95])
     demonstrations = 0
+    grouping = None
 
     def __post_init__(self) -> None:
         if self.lr <= 0:
@@ -119,6 +120,7 @@ class Copy:
     epochs: int = 1
     minibatches = 1
     demonstrations: int = 10
+    grouping = None
 
     def check(self, spec: SimulatorSpec, model: Mapping[str, Field]) -> None:
         """Take everything."""

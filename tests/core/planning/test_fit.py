@@ -24,6 +24,21 @@ def test_a_manifest_that_fits_has_nothing_to_check(manifest: Callable[..., Manif
     ]
 
 
+GRPO = "algorithm={type: grpo, group_size: 4, batch_size: 16, micro_batch_size: 4, minibatches: 2}"
+
+
+def test_batches_of_groups_are_counted_in_episodes(manifest: Callable[..., Manifest]) -> None:
+    """3 rows for each of 4 + 1 lanes, and 4 decisions of (eta + 1) batches of 16 episodes."""
+    found = [*findings(manifest(GRPO), 2)]
+    assert [one.text for one in found if not one.fits] == []
+    assert found[0].text.startswith(f"shared memory of a cell: {3 * 5 + 4 * 2 * 32} rows of ")
+    assert [one.text for one in found[1:4]] == [
+        "an optimizer step sees 16 episodes, in micro-batches of 4 decisions",
+        "a batch of 16 is 4 episodes from each of 4 lanes",
+        "max_staleness 1 admits 32 episodes at once, for 4 lanes",
+    ]
+
+
 def test_memory_grows_with_what_may_be_admitted(manifest: Callable[..., Manifest]) -> None:
     """3 rows for each of 4 + 1 lanes, 2 (eta + 1) batches of 32 and of 8 x 32."""
     for cells, rows in ((1, 3 * 5 + 4 * 32), (8, 3 * 5 + 4 * 256)):

@@ -38,5 +38,13 @@ def test_a_batched_simulator_is_measured_in_batches(manifest: Callable[..., Mani
     assert latencies.batch.seconds(4) >= 0.9 * 0.013
 
 
+def test_a_trainer_of_groups_is_measured_by_decisions(manifest: Callable[..., Manifest]) -> None:
+    grpo = "algorithm={type: grpo, group_size: 4, batch_size: 16, micro_batch_size: 4}"
+    quick = manifest(grpo, "simulator.step_latency={mean_ms: 1}")
+    latencies = profile(quick, samples=4, repeats=1, tell=print)
+    for size in (1, 4):
+        assert latencies.trainer.seconds(size) >= 0.9 * 5 * size / 1000
+
+
 def test_sizes_double_up_to_the_largest() -> None:
     assert [sizes(most) for most in (1, 4, 6)] == [[1], [1, 2, 4], [1, 2, 4, 6]]

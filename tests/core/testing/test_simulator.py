@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rlvla.core.types import Observation, SimulatorSpec, Start, StepResult
 
 Fault = Literal[
-    "no_task", "bounds", "extra_camera", "dtype", "nan", "endless", "after_end", "gap", "paid",
-    "leak", "chunk", "expert_shape", "expert_bounds",
+    "no_task", "bounds", "fraction", "extra_camera", "dtype", "nan", "endless", "after_end",
+    "gap", "paid", "leak", "chunk", "expert_shape", "expert_bounds",
 ]  # fmt: skip
 
 
@@ -40,6 +40,8 @@ class Faulty:
     @property
     def spec(self) -> SimulatorSpec:
         spec = self._line.spec
+        if self.fault == "fraction":
+            return replace(spec, action_low=(0.5,), discrete=True)
         return replace(spec, action_low=(2.0,)) if self.fault == "bounds" else spec
 
     def start(self, lanes: int) -> None:
@@ -94,6 +96,7 @@ def test_built_in_simulators_conform(simulator: Simulator) -> None:
     [
         ("no_task", "tasks must name each task once"),
         ("bounds", "action_low must be below action_high"),
+        ("fraction", "action_low and action_high must be whole numbers if actions are discrete"),
         ("extra_camera", "the observation after reset must hold instruction, privileged, proprio"),
         ("dtype", r"'proprio' of the observation after reset must be float32 \[1\], it is float64"),
         ("nan", "'proprio' of the observation after reset must be finite"),

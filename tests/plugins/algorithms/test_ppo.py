@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from toys.segments import made
 
 from rlvla.core.types import Moment
 from rlvla.plugins.algorithms.ppo import PPO
@@ -69,7 +70,7 @@ def test_at_equal_weights_the_ratio_is_1_and_nothing_is_clipped(
 ) -> None:
     policy = make_policy(chunk=3, elements=2, values=1 if advantage == "chunk" else 3)
     batch = make_batch(policy, size=6)
-    algorithm = PPO(normalise_advantage=False, **_options(advantage, ratio))
+    algorithm = PPO(normalise_advantage="none", **_options(advantage, ratio))
     _, metrics = _losses(algorithm, policy, batch)
     for name, expected in (("ratio", 1.0), ("clip_fraction", 0.0), ("approx_kl", 0.0)):
         np.testing.assert_array_equal(metrics[name], np.full(6, expected))
@@ -85,7 +86,7 @@ def test_at_equal_weights_the_gradient_is_that_of_the_policy_gradient(
     batch["valid"][:] = True
     for target in ("advantage", "return"):
         batch[target] = np.random.default_rng(1).normal(size=batch["value"].shape)
-    algorithm = PPO(normalise_advantage=False, value_coef=0.0, **_options(advantage, ratio))
+    algorithm = PPO(normalise_advantage="none", value_coef=0.0, **_options(advantage, ratio))
     _backward(algorithm.loss(policy, batch, MOMENT)[0])
     ours = _gradient(policy)
     weight = torch.as_tensor(batch["advantage"])[:, :, None]
@@ -158,10 +159,10 @@ def test_advantages_are_normalised_by_the_given_statistics(
     by_hand = {**batch, "advantage": (batch["advantage"] - centre) / (deviation + 1e-5)}
     torch.testing.assert_close(
         _losses(PPO(), policy, batch)[0],
-        _losses(PPO(normalise_advantage=False), policy, by_hand)[0],
+        _losses(PPO(normalise_advantage="none"), policy, by_hand)[0],
     )
     assert PPO().normalised == ("advantage",)
-    assert PPO(normalise_advantage=False).normalised == ()
+    assert PPO(normalise_advantage="none").normalised == ()
 
 
 def test_only_the_critic_learns_while_it_warms_up(
@@ -242,6 +243,17 @@ def test_neither_micro_batches_nor_order_change_the_gradient(
         order = np.arange(8)
     torch.testing.assert_close(gradients[0], gradients[1])
     torch.testing.assert_close(gradients[0], gradients[2])
+
+
+def test_with_one_action_a_chunk_levels_have_the_same_targets() -> None:
+    one = made(seed=0, length=12)
+    segment, bootstrap = {**one.segment, "value": one.value}, one.bootstrap.astype(np.float32)
+    chunk = PPO(advantage_level="chunk").targets(segment, bootstrap)
+    action = PPO(advantage_level="action").targets(segment, bootstrap)
+    per_step = PPO(chunk_discount="per_step").targets(segment, bootstrap)
+    for name in ("advantage", "return"):
+        np.testing.assert_array_equal(chunk[name], action[name])
+        np.testing.assert_array_equal(chunk[name], per_step[name])
 
 
 def test_targets_are_advantage_and_advantage_plus_value() -> None:

@@ -63,7 +63,7 @@ def test_the_surrogate_by_hand(
     make_policy: MakePolicy, make_batch: MakeBatch, ratio: float, advantage: float, expected: float
 ) -> None:
     policy, batch = _single(make_policy, make_batch, ratio=ratio, advantage=advantage)
-    algorithm = PPO(clip_low=0.1, clip_high=0.3, dual_clip=3.0, normalise_advantage=False)
+    algorithm = PPO(clip_low=0.1, clip_high=0.3, dual_clip=3.0, normalise_advantage="none")
     _, metrics = _losses(algorithm, policy, batch)
     np.testing.assert_allclose(metrics["policy_loss"], [expected])
     np.testing.assert_allclose(metrics["clip_fraction"], [1.0])
@@ -76,7 +76,7 @@ def test_the_dual_clip_bounds_only_what_a_large_ratio_costs(
     policy = make_policy(chunk=1, elements=1, values=1)
     batch = make_batch(policy, size=200, drift=1.0)
     plain, bounded = (
-        _losses(PPO(dual_clip=c, normalise_advantage=False), policy, batch)[1]["policy_loss"]
+        _losses(PPO(dual_clip=c, normalise_advantage="none"), policy, batch)[1]["policy_loss"]
         for c in (None, 2.0)
     )
     advantage = batch["advantage"][:, 0]

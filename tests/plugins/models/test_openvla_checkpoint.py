@@ -79,9 +79,9 @@ def test_value_head_of_another_critic_is_left_behind(spec: SimulatorSpec, tmp_pa
 
 
 def test_missing_checkpoint_is_named(spec: SimulatorSpec, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"has no file config\.json in"):
+    with pytest.raises(ValueError, match=r"has no file config\.json in"):
         OpenVLA(checkpoint=str(tmp_path)).build(spec, seed=0)
-    with pytest.raises(FileNotFoundError, match=r"'rlvla:nothing' has no file config\.json"):
+    with pytest.raises(ValueError, match=r"'rlvla:nothing' has no file config\.json"):
         OpenVLA(checkpoint="rlvla:nothing").build(spec, seed=0)
 
 

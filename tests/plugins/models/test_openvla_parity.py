@@ -12,8 +12,11 @@ from torch import nn
 
 from rlvla.plugins.models.openvla import checkpoint, presets
 from rlvla.plugins.models.openvla.actions import actions_of
+from rlvla.plugins.models.openvla.conventions import Conventions
 from rlvla.plugins.models.openvla.network import Network, Sequence
+from rlvla.plugins.models.openvla.reading import Critic
 from rlvla.plugins.models.openvla.sampling import draw
+from rlvla.plugins.models.openvla.source import Source, statistics_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +39,10 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def network(directory: Path) -> Network:
-    network = Network(presets.from_config(checkpoint.config_of(directory)), nn.Identity())
-    checkpoint.load(network, directory, critic="head")
+    source = Source(directory, directory)
+    with torch.device("meta"):
+        network = Network(presets.from_config(source.config), nn.Identity())
+    checkpoint.fill(network, source, critic=Critic("head", detach=False))
     return network
 
 
@@ -93,8 +98,7 @@ def test_greedy_actions_are_those_of_the_original(
         noise=torch.zeros(1, 7, 256),
         divisor=torch.ones(1, 1, 1),
     )
-    statistics = checkpoint.statistics_of(checkpoint.config_of(directory), None)
-    assert statistics is not None
+    statistics = statistics_of(Source(directory, directory).config, None, Conventions())
     actions = actions_of(sample.tokens[0].numpy(), statistics, 32000)
     np.testing.assert_allclose(actions, reference["actions"], atol=1e-5)
 

@@ -31,6 +31,23 @@ class Corridor(gymnasium.Env[Any, Any]):
         return np.full((4, 5, 3), self.place, np.uint8)
 
 
+class Switches(Corridor):
+    """Takes what no vector of numbers within bounds is."""
+
+    action_space: Any = gymnasium.spaces.MultiBinary(3)
+
+
+class Dials(Corridor):
+    """Walks as far as its two dials, of 3 and 4 positions from 1 on, say together."""
+
+    action_space: Any = gymnasium.spaces.MultiDiscrete([3, 4], start=[1, 1])
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:  # noqa: ANN401
+        assert self.action_space.contains(action)
+        self.place = int(action.sum())
+        return self._shown(), float(self.place), False, False, {}
+
+
 def _make(**options: Any) -> Corridor:  # noqa: ANN401
     return Corridor(**options)
 
@@ -39,6 +56,8 @@ def _make(**options: Any) -> Corridor:  # noqa: ANN401
 def _corridor() -> None:
     gymnasium.register("Corridor-v0", _make, max_episode_steps=6)
     gymnasium.register("Endless-v0", _make)
+    gymnasium.register("Switches-v0", f"{__name__}:Switches", max_episode_steps=6)
+    gymnasium.register("Dials-v0", f"{__name__}:Dials", max_episode_steps=6)
 
 
 def test_an_environment_of_vectors_keeps_the_contract() -> None:
@@ -47,6 +66,27 @@ def test_an_environment_of_vectors_keeps_the_contract() -> None:
 
 def test_an_environment_of_images_keeps_the_contract() -> None:
     check_simulator(Gymnasium(env="Corridor-v0"))
+
+
+@pytest.mark.parametrize(
+    ("env", "low", "high"), [("CartPole-v1", (0,), (1,)), ("Dials-v0", (1, 1), (3, 4))]
+)
+def test_an_environment_of_choices_keeps_the_contract(
+    env: str, low: tuple[int, ...], high: tuple[int, ...]
+) -> None:
+    simulator = Gymnasium(env=env)
+    check_simulator(simulator)
+    spec = simulator.spec
+    assert (spec.discrete, spec.action_low, spec.action_high) == (True, low, high)
+    assert not Gymnasium(env="Pendulum-v1").spec.discrete
+
+
+def test_a_choice_is_the_nearest_whole_number() -> None:
+    dials = Gymnasium(env="Dials-v0")
+    dials.start(1)
+    dials.reset(0, Start("Dials-v0", "train", 0))
+    assert dials.step(0, np.array([[2.6, 3.8], [1.4, 1.0]], np.float32)).reward.tolist() == [7, 2]
+    dials.close()
 
 
 def test_the_limit_and_the_bounds_are_those_of_the_environment() -> None:
@@ -85,7 +125,7 @@ def test_starts_differ_by_split_seed_and_index() -> None:
     ("options", "message"),
     [
         ({"env": "Nothing-v0"}, "env 'Nothing-v0' cannot be made"),
-        ({"env": "CartPole-v1"}, "env 'CartPole-v1' must take a vector of numbers"),
+        ({"env": "Switches-v0"}, "env 'Switches-v0' must take a vector of numbers"),
         ({"env": "Endless-v0"}, "max_steps is needed: env 'Endless-v0' has no limit"),
     ],
 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rlvla.core.runtime.virtual.memory import Memory, ViolationError
-from rlvla.core.types import Request, Segment
+from rlvla.core.types import Request, Segment, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 def _rolled_out() -> Memory:
     """Return a memory in which lane 5 went through slots 0, 1 and 2, decided by version 0."""
     memory = Memory(3, banks=2)
-    memory.begun(5, 0)
+    memory.begun(5, 0, Start("go", "train", 0))
     for slot in (0, 1):
         memory.decide([_request(slot)], 0)
         memory.execute(5, slot)
-        memory.follow(5, slot, slot + 1)
+        memory.follow(5, slot, slot + 1, ends=False)
     return memory
 
 
@@ -109,10 +109,10 @@ def test_a_repeated_episode_executes_its_lost_decision_again(*, heard: bool) -> 
     memory.decide([_request(2)], 0)
     memory.execute(5, 2)
     if heard:
-        memory.follow(5, 2, 8)
+        memory.follow(5, 2, 8, ends=False)
     memory.repeat(5, [0, 1], 7)
     memory.execute(5, 2)
-    memory.follow(5, 2, 3)
+    memory.follow(5, 2, 3, ends=False)
     memory.train(_segment((0, 1, 2), (-1, -1, 3)))
 
 
@@ -121,6 +121,6 @@ def test_a_lane_repeats_all_of_its_episode(slots: list[int]) -> None:
     memory = _rolled_out()
     memory.decide([_request(2)], 0)
     memory.execute(5, 2)
-    memory.follow(5, 2, 3)
+    memory.follow(5, 2, 3, ends=False)
     with pytest.raises(ViolationError, match=r"lane 5 repeats .* and has come to 3"):
         memory.repeat(5, slots, 7)

@@ -51,6 +51,20 @@ def test_simulators_that_nobody_holds_up_give_what_they_can(
     assert sum(result.staleness.values()) == result.decisions == 480
 
 
+def test_groups_are_simulated_by_the_decisions_that_they_come_to(
+    tmp_path: Path, latencies: Latencies
+) -> None:
+    """8 episodes of 6 decisions: two epochs of 24 s, each with an update of 3 s."""
+    grpo = "algorithm={type: grpo, group_size: 4, batch_size: 8, micro_batch_size: 8, epochs: 2}"
+    others = [one for one in ONE_LANE_A_WORKER if "batch_size" not in one]
+    manifest = toy_manifest(tmp_path, *others, grpo)
+    quick = replace(latencies, generator=FREE)
+    result = simulate(manifest, Virtual(latencies=quick), updates=10, warmup=2)
+    np.testing.assert_allclose(result.decisions_per_s, 48 / 54, rtol=1e-3)
+    assert result.decisions == 480
+    assert max(result.staleness) <= 1
+
+
 def test_a_slow_trainer_is_the_bottleneck_and_never_waits(
     manifest: Manifest, latencies: Latencies
 ) -> None:

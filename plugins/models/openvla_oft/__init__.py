@@ -1,0 +1,71 @@
+"""OpenVLA-OFT: OpenVLA that decides a chunk of actions in one pass (arXiv 2502.19645)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from rlvla.core.types import Field
+from rlvla.plugins.models.openvla import OpenVLA
+from rlvla.plugins.models.openvla.conventions import conventions_of
+from rlvla.plugins.models.openvla.source import source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rlvla.core.types import SimulatorSpec
+    from rlvla.plugins.models.openvla.conventions import Conventions
+    from rlvla.plugins.models.openvla_oft.policy import ParallelPolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenVLAOFT(OpenVLA):
+    """The OpenVLA architecture with parallel decoding; decisions are C actions of D tokens."""
+
+    chunk: int | None = None
+    """C; by default that of the family: 8, of `aloha` 25, of `bridge` 5."""
+    head: Literal["discrete", "l1"] = "discrete"
+    """What makes actions of the hidden states: the 256 bins of each element, or a regression,
+    which the checkpoint has in `action_head--*.pt`. A regression has no density: it is for
+    evaluation and supervised learning only."""
+    proprio: bool = False
+    """Show the robot's own state; the checkpoint has its projector in
+    `proprio_projector--*.pt`."""
+    fresh: bool = False
+    """Make an action head or proprioception projector that the checkpoint lacks from the seed, to
+    fine-tune it."""
+    values: Literal["chunk", "action"] = "chunk"
+    """Whether the critic estimates one value a decision, or one before each of its actions."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.chunk is not None and self.chunk < 1:
+            raise ValueError(f"chunk must be at least 1, got {self.chunk}")
+
+    def conventions(self) -> Conventions:
+        """Return what the options and the checkpoint's `config.json` say."""
+        source = source_of(self.checkpoint, self.base)
+        config = {} if source is None else source.config
+        return conventions_of(config, self.family, crop=self.crop, chunk=self.chunk)
+
+    def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
+        """Return the fields of a row that `act` writes; tokens are ids of the vocabulary.
+
+        A regression records neither tokens nor log-probs.
+        """
+        chunk = self.conventions().chunk
+        shape, values = (chunk, spec.action_dim), chunk if self.values == "action" else 1
+        common = {"action": Field(shape, "float32"), "value": Field((values,), "float32")}
+        if self.head == "l1":
+            return common
+        return common | {
+            "tokens": Field(shape, "int64"),
+            "log_prob": Field(shape, "float32"),
+            "temperature": Field((), "float32"),
+        }
+
+    def build(self, spec: SimulatorSpec, *, seed: int) -> ParallelPolicy:
+        """Build the policy in float32 on the CPU, from the checkpoint or from `seed`."""
+        from rlvla.plugins.models.openvla_oft.construction import build
+
+        return build(self, spec, seed=seed)
