@@ -186,7 +186,7 @@ class Learner:
             batch_size=seeds * PARTS * PART,
             micro_batch_size=seeds * PART,
             minibatches=PARTS,
-            normalise_advantage=False,
+            normalise_advantage="none",
             value_coef=0.0,
             ratio_level="token",
             **options,

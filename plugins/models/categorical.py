@@ -53,9 +53,8 @@ class CategoricalPolicy:
         likely = log_probs.numpy()
         reached = np.exp(likely.astype(np.float64)).cumsum(-1)
         drawn = uniform(seeds, self._shape[0])[..., None] * reached[..., -1:]
-        chosen = np.where(
-            temperature[:, None] > 0, np.count_nonzero(reached < drawn, axis=-1), likely.argmax(-1)
-        )
+        sampled, best = (reached < drawn).sum(-1), likely.argmax(-1)
+        chosen = np.where(temperature[:, None] > 0, sampled, best)
         return {
             "action": (self._low + chosen).astype(np.float32)[:, None],
             "log_prob": np.take_along_axis(likely, chosen[..., None], -1)[:, None, :, 0],

@@ -104,7 +104,7 @@ def _train(bench: Bench, calls: Sequence[Sequence[Segment]]) -> dict[str, float]
 
 def test_a_follower_sees_every_row_before_the_first_step() -> None:
     noting = Noting()
-    bench = Bench(_ppo(noting, normalise_advantage=False, epochs=1))
+    bench = Bench(_ppo(noting, normalise_advantage="none", epochs=1))
     segments = bench.segments(SIZE // 4)
     _train(bench, [segments[:5], segments[5:]])
     arrivals, passes = ["arrive 20", "arrive 12"], ["score 8 of 0"]
@@ -116,7 +116,7 @@ def test_a_follower_sees_every_row_before_the_first_step() -> None:
 
 def test_a_pass_of_one_step_is_streamed_as_without_a_follower() -> None:
     noting = Noting()
-    bench = Bench(_ppo(noting, normalise_advantage=False, epochs=1, minibatches=1))
+    bench = Bench(_ppo(noting, normalise_advantage="none", epochs=1, minibatches=1))
     segments = bench.segments(SIZE // 4)
     _train(bench, [segments[:4], segments[4:7], segments[7:]])
     assert noting.told[2:] == [

@@ -266,7 +266,7 @@ def test_the_penalty_is_the_k3_divergence_from_the_first_weights(
     policy = make_policy(chunk=3, elements=2, values=1)
     batch = make_batch(policy, size=6)
     batch["version"] = np.zeros(6, np.int64)
-    algorithm = PPO(kl_coef=0.7, normalise_advantage=False)
+    algorithm = PPO(kl_coef=0.7, normalise_advantage="none")
     followers = follow(policy, algorithm, max_staleness=0)
     followers.begin(0)
     torch.manual_seed(0)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from rlvla.core.interfaces import Policy
     from rlvla.core.types import Array, SimulatorSpec
-    from rlvla.plugins.models.gaussian import GaussianPolicy
 
     Make = Callable[[int], dict[str, Array]]
 
@@ -29,7 +29,7 @@ SEEDS = np.arange(ROWS, dtype=np.uint64) + 2**63
 MODELS = pytest.mark.parametrize("model", [MLP(), MLP(hidden=[8], log_std=-1.5), CNN(channels=4)])
 
 
-def act(policy: GaussianPolicy, rows: dict[str, Array], temperature: float) -> dict[str, Array]:
+def act(policy: Policy, rows: dict[str, Array], temperature: float) -> dict[str, Array]:
     return dict(policy.act(rows, seeds=SEEDS, temperature=np.full(ROWS, temperature, np.float32)))
 
 
