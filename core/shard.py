@@ -8,14 +8,14 @@ import numpy as np
 
 from rlvla.core.errors import LaneLostError, PluginError
 from rlvla.core.runtime.turn import NO_TURN
-from rlvla.core.types import Outcome, encode_instruction
+from rlvla.core.types import Outcome, StepResult, encode_instruction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rlvla.core.interfaces import BatchSimulator, ExpertSimulator, Simulator
     from rlvla.core.slots import Slots
-    from rlvla.core.types import Array, Field, Observation, Start, StepResult
+    from rlvla.core.types import Array, Field, Observation, Start
     from rlvla.core.workers import Beginning, Move
 
 
@@ -60,7 +60,7 @@ class Shard:
     def step(self, lane: int, slot: int, into: int) -> Outcome:
         """Execute the actions in `slot`; see `ShardWorker.step`."""
         actions = self._slots.read_one(slot, "decision", "action")
-        return self._execute(lane, slot, actions, into)
+        return self._write(lane, self._step(lane, actions), slot, into)
 
     def step_batch(self, moves: Sequence[Move]) -> list[Outcome]:
         """Execute the actions of many lanes at once; see `ShardWorker.step_batch`."""
@@ -85,19 +85,29 @@ class Shard:
                 f"simulator {type(self._simulator).__name__} has no expert: "
                 "it cannot demonstrate for supervised training"
             )
-        action = cast("ExpertSimulator", self._simulator).expert(self._local[lane])
         fields = self._slots.layout.parts["decision"]
         row = {name: np.zeros((1, *one.shape), one.dtype) for name, one in fields.items()}
-        row["action"][0] = action
+        result = self._demonstrated(lane, row["action"][0])
         self._slots.write("decision", [slot], row)
-        return self._execute(lane, slot, row["action"][0], into)
+        return self._write(lane, result, slot, into)
 
     def close(self) -> None:
         """Close the simulator."""
         self._simulator.close()
 
-    def _execute(self, lane: int, slot: int, actions: Array, into: int) -> Outcome:
-        return self._write(lane, self._step(lane, actions), slot, into)
+    def _demonstrated(self, lane: int, actions: Array) -> StepResult:
+        """Write a chunk that the expert chooses action by action, as it sees what comes of each.
+
+        What the episode's end keeps from being chosen repeats the last action.
+        """
+        expert = cast("ExpertSimulator", self._simulator).expert
+        results: list[StepResult] = []
+        for index in range(len(actions)):
+            actions[index:] = expert(self._local[lane])
+            results.append(self._step(lane, actions[index : index + 1]))
+            if results[-1].terminated.any() or results[-1].truncated.any():
+                break
+        return _joined(results, len(actions))
 
     def _reset(self, lane: int, start: Start) -> Observation:
         try:
@@ -139,6 +149,24 @@ class Shard:
             raise LaneLostError(lane, "contract", str(error)) from error
         self._observations.check(lane, row)
         self._slots.write_row("observation", into, row)
+
+
+def _joined(results: Sequence[StepResult], chunk: int) -> StepResult:
+    """Return the results of single actions as that of a chunk of `chunk` actions."""
+    missing = chunk - len(results)
+
+    def column(name: str) -> Array:
+        return np.pad(np.concatenate([getattr(one, name) for one in results]), (0, missing))
+
+    last = results[-1]
+    return StepResult(
+        observation=last.observation,
+        reward=column("reward"),
+        terminated=column("terminated"),
+        truncated=column("truncated"),
+        valid=column("valid"),
+        success=last.success,
+    )
 
 
 class _Promise:

@@ -115,6 +115,30 @@ def test_the_expert_demonstrates_until_it_succeeds() -> None:
     assert slots.read([0], "decision")["action"].tolist() == [[[1.0]]]
 
 
+def test_the_expert_chooses_each_action_of_a_chunk_by_what_came_of_the_last() -> None:
+    class Slowing(Line):
+        def expert(self, lane: int) -> NDArray[np.float32]:
+            return super().expert(lane) * np.float32(0.9) ** self._points[lane].steps
+
+    single, singles = shard_of(Slowing())
+    single.reset(7, START, into=0)
+    outcomes = [single.demonstrate(7, 0, into=1)]
+    while not outcomes[-1].done:
+        count = len(outcomes)
+        outcomes.append(single.demonstrate(7, count, into=count + 1))
+    steps = len(outcomes)
+    assert 1 < steps < 6
+    one_by_one = singles.read(range(steps), "decision", "result")
+    chunked, slots = shard_of(Slowing(), chunk=6)
+    chunked.reset(7, START, into=0)
+    outcome = chunked.demonstrate(7, 0, into=1)
+    whole = {name: one[0] for name, one in slots.read([0], "decision", "result").items()}
+    assert outcome == (sum(one.reward for one in outcomes), steps, True, False, True)
+    assert whole["valid"].tolist() == [True] * steps + [False] * (6 - steps)
+    np.testing.assert_array_equal(whole["action"][:steps], one_by_one["action"][:, 0])
+    np.testing.assert_array_equal(whole["reward"][:steps], one_by_one["reward"][:, 0])
+
+
 def test_a_simulator_without_expert_says_so() -> None:
     class Alone:
         spec = Line().spec
