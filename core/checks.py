@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from rlvla.core.component import Place
     from rlvla.core.interfaces import Algorithm
+    from rlvla.core.segment import Grouping
     from rlvla.core.settings import Manifest
-    from rlvla.core.types import Field, Grouping, SimulatorSpec
+    from rlvla.core.types import Field, SimulatorSpec
 
 
 T = TypeVar("T")

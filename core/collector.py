@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rlvla.core.types import Segment
+from rlvla.core.segment import Segment
 
 if TYPE_CHECKING:
     from rlvla.core.lane import Lane

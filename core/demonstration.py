@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rlvla.core.errors import LaneLostError, PluginError
 from rlvla.core.lane import PATIENCE, be_patient
-from rlvla.core.types import Segment
+from rlvla.core.segment import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

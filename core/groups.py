@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from rlvla.core.errors import TrainingError
-from rlvla.core.types import Group
+from rlvla.core.segment import Group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rlvla.core.admission import Admission
     from rlvla.core.ledger import Ledger
+    from rlvla.core.segment import Grouping, Segment
     from rlvla.core.slots import FreeSlots
     from rlvla.core.starts import Starts
     from rlvla.core.streamer import Streamer
-    from rlvla.core.types import Grouping, Segment, Start
+    from rlvla.core.types import Start
 
 PATIENCE = 32
 """Batches' worth of groups in a row that may be dropped before the run gives up."""

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from rlvla.core.ordered import Gate, OrderedStreamer
     from rlvla.core.progress import Progress
     from rlvla.core.publisher import Publisher
+    from rlvla.core.segment import Parcel, Segment
     from rlvla.core.settings import Asynchrony, Phase
     from rlvla.core.slots import FreeSlots
     from rlvla.core.streamer import Streamer
-    from rlvla.core.types import Parcel, Segment
     from rlvla.core.workers import TrainerWorker
 
 

@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rlvla.core.errors import ClosedError
-from rlvla.core.types import Group
+from rlvla.core.segment import Group
 
 if TYPE_CHECKING:
-    from rlvla.core.types import Parcel, Segment
+    from rlvla.core.segment import Parcel, Segment
 
 
 class Gate:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rlvla.core.lane import Lane
     from rlvla.core.order import Order
     from rlvla.core.ordered import Gate, OrderedStreamer
-    from rlvla.core.types import Segment
+    from rlvla.core.segment import Segment
 
 EPISODES = 1 << 20
 """Starts that are set apart for a lane in an era."""

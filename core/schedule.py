@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from rlvla.core.ledger import Ledger
     from rlvla.core.metrics import Metrics
     from rlvla.core.progress import Progress
+    from rlvla.core.segment import Grouping
     from rlvla.core.settings import Manifest, Phase
     from rlvla.core.starts import Starts
-    from rlvla.core.types import Grouping
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rlvla.core.errors import ClosedError
 
 if TYPE_CHECKING:
-    from rlvla.core.types import Parcel
+    from rlvla.core.segment import Parcel
 
 
 class Streamer:

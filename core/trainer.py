@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rlvla.core.interfaces import Algorithm, Policy
+    from rlvla.core.segment import Segment
     from rlvla.core.slots import Slots
-    from rlvla.core.types import Array, Arrays, Segment
+    from rlvla.core.types import Array, Arrays
     from rlvla.core.weights import Weights
 
 FOLLOWERS = "followers.safetensors"

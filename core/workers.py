@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rlvla.core.interfaces import Algorithm, Model, Simulator
-    from rlvla.core.types import Acted, Array, Outcome, Request, Segment, Start
+    from rlvla.core.segment import Segment
+    from rlvla.core.types import Acted, Array, Outcome, Request, Start
 
 
 Move: TypeAlias = tuple[int, int, int]

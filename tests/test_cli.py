@@ -113,7 +113,9 @@ def test_values_are_shown_with_their_origin(rlvla_: Callable[..., Ended]) -> Non
 
 def test_plugins_are_listed(rlvla_: Callable[..., Ended]) -> None:
     lines = rlvla_("plugins", "list").out.splitlines()
-    assert "rlvla.plugins.algorithms   built in  algorithm:ppo, algorithm:sft" in lines
+    assert (
+        "rlvla.plugins.algorithms   built in  algorithm:grpo, algorithm:ppo, algorithm:sft" in lines
+    )
 
 
 def test_a_component_is_shown_with_its_options(rlvla_: Callable[..., Ended]) -> None:
@@ -142,7 +144,7 @@ def test_an_unknown_plugin_is_an_error_that_lists_what_there_is(
 ) -> None:
     told = rlvla_("plugins", "show", "nope")
     assert told.code == 2
-    assert told.err.startswith("no plugin or component named 'nope'; components: algorithm:ppo, ")
+    assert told.err.startswith("no plugin or component named 'nope'; components: algorithm:grpo, ")
 
 
 def test_components_are_checked(rlvla_: Callable[..., Ended]) -> None:

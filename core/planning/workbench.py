@@ -12,11 +12,12 @@ from rlvla.core.placement import Placement
 from rlvla.core.planning.size import last_phase
 from rlvla.core.run import job_of
 from rlvla.core.runtime.build import layout_of
+from rlvla.core.segment import Segment
 from rlvla.core.shard import Shard
 from rlvla.core.slots import FreeSlots, Slots
 from rlvla.core.starts import Starts, noise_seed
 from rlvla.core.trainer import Trainer
-from rlvla.core.types import Request, Segment
+from rlvla.core.types import Request
 from rlvla.core.weights import Weights, weights_bytes
 
 if TYPE_CHECKING:

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rlvla.core.generator import Generator
+    from rlvla.core.segment import Segment
     from rlvla.core.shard import Shard
     from rlvla.core.trainer import Trainer
-    from rlvla.core.types import Acted, Outcome, Request, Segment, Start
+    from rlvla.core.types import Acted, Outcome, Request, Start
     from rlvla.core.workers import Beginning, Job, Move
 
 

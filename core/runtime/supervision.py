@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from rlvla.core.runtime.link import Connect
     from rlvla.core.runtime.wire import Message
-    from rlvla.core.types import Request, Segment, Start
+    from rlvla.core.segment import Segment
+    from rlvla.core.types import Request, Start
     from rlvla.core.workers import Beginning, Move
 
 RETRIES = 3

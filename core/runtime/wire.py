@@ -11,7 +11,8 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rlvla.core.types import Segment, Start
+from rlvla.core.segment import Segment
+from rlvla.core.types import Start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from rlvla.core.interfaces import Correction, Proximal  # noqa: TC001 - read at run time
-from rlvla.core.types import Grouping
+from rlvla.core.segment import Grouping
 from rlvla.plugins.algorithms.mask import mean
 from rlvla.plugins.algorithms.ranges import require
 from rlvla.plugins.algorithms.relative import Relative

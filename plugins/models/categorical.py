@@ -53,8 +53,9 @@ class CategoricalPolicy:
         likely = log_probs.numpy()
         reached = np.exp(likely.astype(np.float64)).cumsum(-1)
         drawn = uniform(seeds, self._shape[0])[..., None] * reached[..., -1:]
-        sampled, best = (reached < drawn).sum(-1), likely.argmax(-1)
-        chosen = np.where(temperature[:, None] > 0, sampled, best)
+        chosen = likely.argmax(-1)
+        sampled: NDArray[np.intp] = np.sum(reached < drawn, axis=-1)
+        chosen[temperature > 0] = sampled[temperature > 0]
         return {
             "action": (self._low + chosen).astype(np.float32)[:, None],
             "log_prob": np.take_along_axis(likely, chosen[..., None], -1)[:, None, :, 0],

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from rlvla.core.interfaces import Algorithm, BatchingRule
-    from rlvla.core.types import Queue, Request, Segment, Start
+    from rlvla.core.segment import Segment
+    from rlvla.core.types import Queue, Request, Start
     from rlvla.core.workers import Beginning, Move
 
 

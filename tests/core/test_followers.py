@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rlvla.core.interfaces import Proximal
-    from rlvla.core.types import Array, Arrays, Segment, Training
+    from rlvla.core.segment import Segment
+    from rlvla.core.types import Array, Arrays, Training
 
 _FILES: Any = safetensors.numpy  # its types are not complete
 SIZE = 32

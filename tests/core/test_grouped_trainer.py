@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from rlvla.core.types import Segment
+    from rlvla.core.segment import Segment
 
     Groups = list[list[Segment]]
 

@@ -14,10 +14,10 @@ from rlvla.core.admission import Admission
 from rlvla.core.errors import ClosedError, TrainingError
 from rlvla.core.groups import Groups
 from rlvla.core.ledger import Ledger
+from rlvla.core.segment import Group, Grouping, Segment
 from rlvla.core.slots import FreeSlots
 from rlvla.core.starts import Starts
 from rlvla.core.streamer import Streamer
-from rlvla.core.types import Group, Grouping, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CONTRACTS: dict[str, type] = {
     name: one
     for name, one in vars(interfaces).items()
-    if isinstance(one, type) and one.__module__ == interfaces.__name__ and Protocol in one.__mro__
+    if isinstance(one, type) and Protocol in one.__mro__
 }
 
 

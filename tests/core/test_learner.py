@@ -15,10 +15,10 @@ from rlvla.core.ledger import Ledger
 from rlvla.core.metrics import Metrics
 from rlvla.core.progress import Progress
 from rlvla.core.publisher import Publisher
+from rlvla.core.segment import Segment
 from rlvla.core.settings import Asynchrony, Budget, Phase
 from rlvla.core.slots import FreeSlots
 from rlvla.core.streamer import Streamer
-from rlvla.core.types import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

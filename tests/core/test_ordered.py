@@ -8,7 +8,7 @@ import pytest
 
 from rlvla.core.errors import ClosedError
 from rlvla.core.ordered import Gate, OrderedStreamer
-from rlvla.core.types import Segment
+from rlvla.core.segment import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from conftest import World
 
-    from rlvla.core.types import Segment
+    from rlvla.core.segment import Segment
 
 
 async def _segments(world: World, count: int) -> list[Segment]:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rlvla.core.admission import Admission
 from rlvla.core.errors import ClosedError
+from rlvla.core.segment import Segment
 from rlvla.core.streamer import Streamer
-from rlvla.core.types import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from rlvla.core.segment import Segment
     from rlvla.core.trainer import Trainer
-    from rlvla.core.types import Segment
 
 SIZE = 32
 

@@ -15,8 +15,8 @@ from rlvla.core.streamer import Streamer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rlvla.core.segment import Parcel, Segment
     from rlvla.core.settings import Manifest, Phase
-    from rlvla.core.types import Parcel, Segment
     from rlvla.core.workers import Job
 
 

@@ -10,15 +10,16 @@ from rlvla.core.group_rollout import GroupRollout
 from rlvla.core.groups import Groups
 from rlvla.core.ordered import OrderedStreamer
 from rlvla.core.run import job_of
-from rlvla.core.types import Group
+from rlvla.core.segment import Group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rlvla.core.groups import Member
     from rlvla.core.lane import Lane
+    from rlvla.core.segment import Segment
     from rlvla.core.settings import Manifest, Phase
-    from rlvla.core.types import Segment, Start
+    from rlvla.core.types import Start
     from rlvla.core.workers import Job
 
 

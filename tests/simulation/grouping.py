@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rlvla.core.runtime.virtual.memory import Row
+    from rlvla.core.segment import Grouping, Segment
     from rlvla.core.settings import Manifest
-    from rlvla.core.types import Grouping, Segment, Start
+    from rlvla.core.types import Start
 
 
 class GroupWatch:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from simulation.grouping import GroupWatch
 
+    from rlvla.core.segment import Segment
     from rlvla.core.slots import FreeSlots
-    from rlvla.core.types import Request, Segment, Start
+    from rlvla.core.types import Request, Start
 
 
 class Expected(NamedTuple):

@@ -12,8 +12,9 @@ from rlvla.core.runtime.build import (
     build_trainer,
     layout_of,
 )
+from rlvla.core.segment import Segment
 from rlvla.core.slots import Slots
-from rlvla.core.types import Request, Segment, Start
+from rlvla.core.types import Request, Start
 from rlvla.core.workers import Job
 from rlvla.plugins.algorithms.ppo import PPO
 from toys.line import Line

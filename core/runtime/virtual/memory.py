@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rlvla.core.types import Request, Segment, Start
+    from rlvla.core.segment import Segment
+    from rlvla.core.types import Request, Start
 
 
 class ViolationError(Exception):

@@ -14,7 +14,7 @@ from rlvla.core.runtime.virtual.workers import Worker, nothing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rlvla.core.types import Segment
+    from rlvla.core.segment import Segment
 
 STATE = "virtual.json"
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from rlvla.core.runtime.wire import Lines, decode, encode
-from rlvla.core.types import Outcome, Request, Segment, Start
+from rlvla.core.segment import Segment
+from rlvla.core.types import Outcome, Request, Start
 
 
 def test_records_and_numbers_arrive_as_they_were_sent() -> None:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rlvla.core.runtime.virtual.memory import Memory, ViolationError
-from rlvla.core.types import Request, Segment, Start
+from rlvla.core.segment import Segment
+from rlvla.core.types import Request, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,8 @@ from rlvla.core.latency import Curve, Publish
 from rlvla.core.placement import Placement, Resources
 from rlvla.core.runtime.virtual.faults import Faults
 from rlvla.core.runtime.virtual.memory import ViolationError
-from rlvla.core.types import Outcome, Request, Segment, Start
+from rlvla.core.segment import Segment
+from rlvla.core.types import Outcome, Request, Start
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -1,0 +1,33 @@
+"""What each kind of component must do: the contracts between the core and its plugins.
+
+A component is a dataclass. Its fields are its options in the manifest, its construction is
+cheap, and importing it pulls in neither torch nor a simulator; what is expensive happens in
+`start` or `build`, in the process that needs it.
+"""
+
+from __future__ import annotations
+
+from rlvla.core.interfaces.algorithm import Algorithm
+from rlvla.core.interfaces.model import Model, Policy, Scores
+from rlvla.core.interfaces.scheduler import Batching, BatchingRule, Sharding
+from rlvla.core.interfaces.simulator import BatchSimulator, ExpertSimulator, Simulator
+from rlvla.core.interfaces.staleness import Correction, Follower, Proximal
+from rlvla.core.interfaces.surroundings import Logger, Runtime
+
+__all__ = [
+    "Algorithm",
+    "BatchSimulator",
+    "Batching",
+    "BatchingRule",
+    "Correction",
+    "ExpertSimulator",
+    "Follower",
+    "Logger",
+    "Model",
+    "Policy",
+    "Proximal",
+    "Runtime",
+    "Scores",
+    "Sharding",
+    "Simulator",
+]
