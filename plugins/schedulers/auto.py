@@ -66,9 +66,12 @@ class Auto:
 
     def _candidates(self, network: Network, *, batched: bool) -> Iterator[Candidate]:
         shards = 1 if batched else min(network.lanes, self.cores)
+        shared = self.devices == 1
         for generators in range(1, min(max(self.devices - 1, 1), network.lanes) + 1):
             trainers = max(self.devices - generators, 1)
+            bound = network.bound(generators, trainers, shared=shared)
             for workers in range(1, shards + 1):
-                rate = network.bound(generators, trainers, shared=self.devices == 1)
-                own = network.whole(generators) if batched else network.rate(workers, generators)
-                yield Candidate(workers, generators, trainers, min(rate, own))
+                own = network.whole(generators)
+                if not batched:
+                    own = network.rate(workers, generators, shared=shared)
+                yield Candidate(workers, generators, trainers, min(bound, own))

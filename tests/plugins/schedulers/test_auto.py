@@ -61,13 +61,26 @@ def test_the_network_agrees_with_a_simulation(
         workers=workers,
     )
     simulated = system.rate(Greedy(), decisions=3000, warm=300)
-    predicted = _network(step, Line(fixed, each), 16).rate(workers, 1)
+    predicted = _network(step, Line(fixed, each), 16).rate(workers, 1, shared=False)
     assert predicted == pytest.approx(simulated, rel=0.15)
 
 
 def test_one_worker_is_the_bottleneck_of_slow_simulators() -> None:
-    assert _network(1.0, Line(1e-6, 0.0), 8).rate(1, 1) == pytest.approx(1.0, rel=0.01)
-    assert _network(1.0, Line(1e-6, 0.0), 8).rate(8, 1) == pytest.approx(8.0, rel=0.01)
+    assert _network(1.0, Line(1e-6, 0.0), 8).rate(1, 1, shared=False) == pytest.approx(
+        1.0, rel=0.01
+    )
+    assert _network(1.0, Line(1e-6, 0.0), 8).rate(8, 1, shared=False) == pytest.approx(
+        8.0, rel=0.01
+    )
+
+
+def test_training_slows_the_generator_of_its_device_by_the_part_that_it_takes() -> None:
+    # X (step + (1 + busy / 2) decide) = 1, where decide = 0.1 / (1 - 0.01 X), busy = X decide
+    rate = _network(0.1, Line(0.1, 0.0), 1).rate(1, 1, shared=True)
+    decide = 0.1 / (1 - 0.01 * rate)
+    assert rate * (0.1 + (1 + rate * decide / 2) * decide) == pytest.approx(1)
+    alone = _network(0.1, Line(0.1, 0.0), 1).rate(1, 1, shared=False)
+    assert 0.9 * alone < rate < alone
 
 
 def test_a_whole_batch_takes_simulation_and_decision_in_turn() -> None:
