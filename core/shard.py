@@ -8,7 +8,7 @@ import numpy as np
 
 from rlvla.core.errors import LaneLostError, PluginError
 from rlvla.core.runtime.turn import NO_TURN
-from rlvla.core.types import Outcome, StepResult, encode_instruction
+from rlvla.core.types import Outcome, StepResult, encode_instruction, result_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +30,7 @@ class Shard:
         """What a batched simulator works in: a turn at a GPU that others use, too."""
         self._observations = _Promise(slots.layout.parts["observation"])
         self._results = _Promise(slots.layout.parts["result"])
+        self._single = _Promise(result_fields(1))
         simulator.start(len(lanes))
 
     def reset(self, lane: int, start: Start, into: int) -> None:
@@ -105,6 +106,7 @@ class Shard:
         for index in range(len(actions)):
             actions[index:] = expert(self._local[lane])
             results.append(self._step(lane, actions[index : index + 1]))
+            self._single.check(lane, _row(results[-1]))
             if results[-1].terminated.any() or results[-1].truncated.any():
                 break
         return _joined(results, len(actions))
@@ -122,12 +124,7 @@ class Shard:
             raise LaneLostError(lane, "env_error", f"step raised {error!r}") from error
 
     def _write(self, lane: int, result: StepResult, slot: int, into: int) -> Outcome:
-        row: dict[str, Array] = {
-            "reward": result.reward,
-            "terminated": result.terminated,
-            "truncated": result.truncated,
-            "valid": result.valid,
-        }
+        row = _row(result)
         self._results.check(lane, row)
         self._slots.write_row("result", slot, row)
         self._write_observation(lane, result.observation, into)
@@ -151,22 +148,25 @@ class Shard:
         self._slots.write_row("observation", into, row)
 
 
+def _row(result: StepResult) -> dict[str, Array]:
+    """Return what is written of a result beside its observation."""
+    return {
+        "reward": result.reward,
+        "terminated": result.terminated,
+        "truncated": result.truncated,
+        "valid": result.valid,
+    }
+
+
 def _joined(results: Sequence[StepResult], chunk: int) -> StepResult:
     """Return the results of single actions as that of a chunk of `chunk` actions."""
-    missing = chunk - len(results)
-
-    def column(name: str) -> Array:
-        return np.pad(np.concatenate([getattr(one, name) for one in results]), (0, missing))
-
-    last = results[-1]
-    return StepResult(
-        observation=last.observation,
-        reward=column("reward"),
-        terminated=column("terminated"),
-        truncated=column("truncated"),
-        valid=column("valid"),
-        success=last.success,
-    )
+    columns = {
+        name: np.pad(
+            np.concatenate([_row(one)[name] for one in results]), (0, chunk - len(results))
+        )
+        for name in _row(results[0])
+    }
+    return StepResult(results[-1].observation, **columns, success=results[-1].success)
 
 
 class _Promise:

@@ -139,6 +139,17 @@ def test_the_expert_chooses_each_action_of_a_chunk_by_what_came_of_the_last() ->
     np.testing.assert_array_equal(whole["reward"][:steps], one_by_one["reward"][:, 0])
 
 
+def test_a_malformed_result_loses_the_demonstrated_episode() -> None:
+    class Scalar(Line):
+        def step(self, lane: int, actions: NDArray[np.float32]) -> StepResult:
+            return replace(super().step(lane, actions), reward=np.zeros((), np.float32))
+
+    shard, _ = shard_of(Scalar(), chunk=3)
+    shard.reset(7, START, into=0)
+    with pytest.raises(LaneLostError, match=r"'reward': expected float32 \[1\]"):
+        shard.demonstrate(7, 0, into=1)
+
+
 def test_a_simulator_without_expert_says_so() -> None:
     class Alone:
         spec = Line().spec
