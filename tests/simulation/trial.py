@@ -19,6 +19,7 @@ from rlvla.core.errors import PluginError, TrainingError
 from rlvla.core.runtime.virtual.loop import run_virtually
 from rlvla.core.runtime.virtual.simulation import ENDLESS, Simulation
 from rlvla.core.settings import Budget
+from rlvla.core.standstill import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -120,6 +121,7 @@ def _wired(watch: Watch, defect: Defect | None) -> Generator[None]:
         endless=runtime.ending == 0,
         ordered=manifest.deterministic,
         groups=watch.groups,
+        interrupted=wanted(manifest.phases[0].algorithm, manifest.asynchrony.max_staleness),
     )
     strict = partial(StrictMemory, expected=expected)
     planted: Mapping[str, object] = defect.planted if defect else {}
