@@ -126,7 +126,7 @@ class Batcher:
         self._held = True
 
     async def idle(self) -> None:
-        """Wait until the present batch is over, and those who asked for it know."""
+        """Wait until the present batch is over."""
         await self._idle.wait()
 
     def go_on(self) -> None:

@@ -13,11 +13,9 @@ from rlvla.core.foreseen import Foreseen
 from rlvla.core.types import Training
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Mapping, Sequence
 
     from torch import Tensor
-
-    from collections.abc import Sequence
 
     from rlvla.core.interfaces import Algorithm, Follower, Policy
     from rlvla.core.types import Array, Arrays, Score

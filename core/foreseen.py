@@ -47,7 +47,9 @@ class Foreseen:
     def nbytes(self, prefix: str) -> int:
         """Return how much the fields that begin with `prefix` take."""
         kept = (fields for _, fields in self._kept.values())
-        return sum(one.nbytes for fields in kept for name, one in fields.items() if name.startswith(prefix))
+        return sum(
+            one.nbytes for fields in kept for name, one in fields.items() if name.startswith(prefix)
+        )
 
     def _take(self, slot: int, version: int) -> Arrays | None:
         made, fields = self._kept.get(slot, (-1, None))

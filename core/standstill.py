@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ class Standstill:
             one.hold()
         for one in self.batchers:
             await one.idle()
+        await asyncio.sleep(0)  # a lane that has just got its decision notes it in this turn
         waiting = [part for free in self.free for part in _waiting(free, version)]
         if waiting:
             with self.metrics.trainer.busy("foresee", 0, decisions=sum(map(len, waiting))):

@@ -19,6 +19,7 @@ import numpy as np
 from rlvla.plugins.algorithms.gae import gae
 from rlvla.plugins.algorithms.imitation import imitated
 from rlvla.plugins.algorithms.mask import blank, executed, mean
+from rlvla.plugins.algorithms.parameters import parameter_groups
 from rlvla.plugins.algorithms.ranges import require, require_whole_batches
 from rlvla.plugins.algorithms.steps import Steps
 
@@ -90,8 +91,8 @@ class SFT:
 
     def parameter_groups(self, policy: nn.Module) -> list[dict[str, object]]:
         """Return the trainable parameters in one group."""
-        trainable = [one for one in policy.parameters() if one.requires_grad]
-        return [{"params": trainable, "lr": self.lr, "weight_decay": self.weight_decay}]
+        options = {"weight_decay": self.weight_decay}
+        return parameter_groups(policy, lr=self.lr, value_lr=self.lr, options=options)
 
     def lr_scale(self, update: int) -> float:
         """Return the share of `lr` for update number `update`, counted from 0."""
@@ -133,9 +134,7 @@ class SFT:
         return total, metrics
 
 
-def _value_loss(
-    value: Tensor, returned: NDArray[np.float32], valid: NDArray[np.bool_]
-) -> Tensor:
+def _value_loss(value: Tensor, returned: NDArray[np.float32], valid: NDArray[np.bool_]) -> Tensor:
     mask = executed(value.new_tensor(valid).bool(), entries=value.shape[1])
     error = blank(value - value.new_tensor(returned), mask)
     return mean(error * error / 2, mask)
