@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from rlvla.core.interfaces import Batching
     from rlvla.core.progress import Progress
+    from rlvla.core.settings import Manifest
 
 T = TypeVar("T")
 
@@ -70,7 +71,7 @@ def trial(seed: int, defect: Defect | None = None) -> str:
         batching = cast("Callable[[Batching], Batching]", defect.planted[""])(batching)
     simulation = WatchedSimulation(
         manifest=replace(
-            manifest, batching=Watched(batching, manifest.batching, manifest.assignment.stealing)
+            manifest, batching=Watched(batching, manifest.batching, _delayed(manifest))
         ),
         runtime=scenario.runtime,
         updates=scenario.updates if scenario.stopped else ENDLESS.updates or 0,
@@ -83,6 +84,14 @@ def trial(seed: int, defect: Defect | None = None) -> str:
         except Exception as error:  # noqa: BLE001 - whatever it is, the seed shall be told
             return _violation(error)
     return ""
+
+
+def _interrupted(manifest: Manifest) -> bool:
+    return wanted(manifest.phases[0].algorithm, manifest.asynchrony.max_staleness)
+
+
+def _delayed(manifest: Manifest) -> bool:
+    return manifest.assignment.stealing or _interrupted(manifest)
 
 
 def told(seed: int, violation: str) -> str:
@@ -121,7 +130,7 @@ def _wired(watch: Watch, defect: Defect | None) -> Generator[None]:
         endless=runtime.ending == 0,
         ordered=manifest.deterministic,
         groups=watch.groups,
-        interrupted=wanted(manifest.phases[0].algorithm, manifest.asynchrony.max_staleness),
+        interrupted=_interrupted(manifest),
     )
     strict = partial(StrictMemory, expected=expected)
     planted: Mapping[str, object] = defect.planted if defect else {}
