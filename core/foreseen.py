@@ -38,7 +38,7 @@ class Foreseen:
         if not any(known):
             return dict(see(rows))
         fresh = [index for index, one in enumerate(known) if one is None]
-        found = see({name: one[fresh] for name, one in rows.items()}) if fresh else {}
+        found: Arrays = see({name: one[fresh] for name, one in rows.items()}) if fresh else {}
         for place, index in enumerate(fresh):
             known[index] = {name: one[place] for name, one in found.items()}
         whole = [one for one in known if one is not None]
