@@ -4,11 +4,11 @@
 
 A context c of -1 or 1, actions of 2 elements, the goal (c, -c): success is an action nearer to it
 than 0.5. The policy first imitates actions around half the goal (deviation 0.5), of which few
-succeed, then GRPO (arXiv 2402.03300) takes over: 64 groups of 8 decisions an iteration, advantages
-normalised within a group, a clipped ratio for each element. Success is that of 4096 actions made
-by Euler steps from random starts, so that noise of the steps flatters nobody.
+succeed, then the algorithm `grpo` takes over: 64 groups of 8 decisions an iteration, a clipped
+ratio for each element, 2 epochs. Success is that of 4096 actions made by Euler steps from random
+starts, so that noise of the steps flatters nobody.
 
-Network, sampling and scores are those of the model `flow_mlp`; what is around them is this file.
+Network, sampling and scores are those of the model `flow_mlp`, steps those of the core's trainer.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import torch
 
-from rlvla.core.types import SimulatorSpec
+from rlvla.core.descent import Descent
+from rlvla.core.types import Moment, SimulatorSpec
+from rlvla.plugins.algorithms.grpo import GRPO
 from rlvla.plugins.models.flow.sampling import FlowSampling
 from rlvla.plugins.models.flow_mlp import FlowMLP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rlvla.core.types import Array, Arrays
+    from rlvla.core.types import Array
     from rlvla.plugins.models.flow.policy import FlowPolicy
 
     Floats: TypeAlias = NDArray[np.float32]
@@ -89,32 +91,45 @@ def imitate(policy: FlowPolicy, random: np.random.Generator) -> None:
         optimizer.step()
 
 
-def decide(policy: FlowPolicy, random: np.random.Generator) -> tuple[Arrays, Floats]:
-    """Return an iteration's decisions and their advantages."""
+def decide(policy: FlowPolicy, random: np.random.Generator) -> dict[str, Array]:
+    """Return an iteration's decisions, each an episode of its own."""
     context = contexts(random, GROUPS).repeat(MEMBERS, 0)
-    seeds = random.integers(2**64, size=len(context), dtype=np.uint64)
-    heat = np.ones(len(context), np.float32)
-    batch = {"proprio": context, **policy.act({"proprio": context}, seeds=seeds, temperature=heat)}
-    score = succeeded(context, batch["action"][:, 0]).reshape(GROUPS, MEMBERS).astype(np.float32)
-    spread = score.std(1, ddof=1, keepdims=True)
-    return batch, ((score - score.mean(1, keepdims=True)) / (spread + 1e-6)).reshape(-1)
+    count = len(context)
+    seeds = random.integers(2**64, size=count, dtype=np.uint64)
+    heat = np.ones(count, np.float32)
+    decided = policy.act({"proprio": context}, seeds=seeds, temperature=heat)
+    return {
+        "proprio": context,
+        **decided,
+        "reward": succeeded(context, decided["action"][:, 0]).astype(np.float32)[:, None],
+        "valid": np.ones((count, 1), np.bool_),
+        "segment": np.arange(count),
+        "group": np.arange(count) // MEMBERS,
+    }
 
 
 def improve(policy: FlowPolicy, random: np.random.Generator, iterations: int) -> float:
     """Run GRPO; return how far ratios of unchanged weights were from 1."""
-    optimizer = torch.optim.Adam(policy.module.parameters(), LR)
+    algorithm = GRPO(
+        lr=LR,
+        group_size=MEMBERS,
+        batch_size=GROUPS * MEMBERS,
+        micro_batch_size=GROUPS * MEMBERS,
+        epochs=EPOCHS,
+        clip_low=CLIP,
+        clip_high=CLIP,
+    )
+    descent = Descent(algorithm, policy.module)
     off = 0.0
-    for _ in range(iterations):
-        batch, advantage = decide(policy, random)
-        weight = torch.from_numpy(advantage)[:, None, None]
+    for update in range(iterations):
+        rows = decide(policy, random)
+        batch = {**rows, **algorithm.complete(rows, policy)}
         for epoch in range(EPOCHS):
-            ratio = (policy.evaluate(batch).log_prob - torch.from_numpy(batch["log_prob"])).exp()
+            loss, metrics = algorithm.loss(policy, batch, Moment(update, update, {}))
             if epoch == 0:
-                off = max(off, float((ratio.detach() - 1).abs().max()))
-            clipped = ratio.clamp(1 - CLIP, 1 + CLIP)
-            optimizer.zero_grad()
-            torch.autograd.backward(-(weight * ratio).minimum(weight * clipped).mean())
-            optimizer.step()
+                off = max(off, float((metrics["ratio"] - 1).abs().max()))
+            torch.autograd.backward(loss.mean())
+            descent.step(update, norm=descent.norm().item())
     return off
 
 

@@ -79,6 +79,9 @@ class Batcher:
         self._active: set[int] = set()
         self._queue: list[Waiting] = []
         self._closed = False
+        self._held = False
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._waker: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
@@ -108,11 +111,28 @@ class Batcher:
     async def run(self) -> None:
         """Serve until closed."""
         while not self._closed:
-            batch = self._next() or self._stolen()
-            if batch:
-                await self._serve(batch)
-            else:
+            batch = [] if self._held else self._next() or self._stolen()
+            if not batch:
                 await self._wait()
+                continue
+            self._idle.clear()
+            try:
+                await self._serve(batch)
+            finally:
+                self._idle.set()
+
+    def hold(self) -> None:
+        """Begin no batch until `go_on`."""
+        self._held = True
+
+    async def idle(self) -> None:
+        """Wait until the present batch is over."""
+        await self._idle.wait()
+
+    def go_on(self) -> None:
+        """Serve again."""
+        self._held = False
+        self.wake()
 
     def close(self) -> None:
         """End `run` after the present batch; who still waits gets `ClosedError`."""
@@ -184,7 +204,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         self._waker = loop.create_future()
         timer: asyncio.TimerHandle | None = None
-        if self._queue:
+        if self._queue and not self._held:
             patience = self._rule.patience_ms((now() - self._queue[0].since) * 1000)
             if patience is not None:
                 timer = loop.call_later(patience / 1000, self.wake)

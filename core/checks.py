@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rlvla.core.component import OptionError, options_of
+from rlvla.core.standstill import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,12 +47,22 @@ def _check_algorithm(
         _check_sizes(manifest, algorithm, place)
     else:
         _check_grouping(manifest, algorithm, algorithm.grouping, place)
-    if algorithm.demonstrations and not hasattr(manifest.simulator, "expert"):
+    shown = algorithm.demonstrations or algorithm.cotraining is not None
+    if shown and not hasattr(manifest.simulator, "expert"):
         kind = manifest.plain["simulator"]["type"]
         raise OptionError(
             f"needs demonstrations, but simulator {kind!r} has no expert", (*place, "type")
         )
     _asked(place, algorithm, lambda: algorithm.check(*seen))
+    if wanted(algorithm, manifest.asynchrony.max_staleness) and manifest.exact_versions:
+        asks = "deterministic" if manifest.deterministic else "async.consistent_groups"
+        raise OptionError(
+            f"has each decision seen before the weights that made it change, which excludes "
+            f"'{asks}: true', by which older weights go on to decide, unless async.max_staleness "
+            "is 0",
+            place,
+            rivals=[tuple(asks.split("."))],
+        )
 
 
 def _check_sizes(manifest: Manifest, algorithm: Algorithm, place: Place) -> None:

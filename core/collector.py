@@ -73,7 +73,9 @@ class Collector:
 
     async def _decision(self, version: int) -> None:
         shared, lane = self._shared, self._lane
-        self._versions.append(await lane.decide(shared.temperature, version=version))
+        made = await lane.decide(shared.temperature, version=version)
+        lane.free.decided(lane.slot, lane=lane.number, version=made)
+        self._versions.append(made)
         shared.ledger.produce()
         slot, outcome = await lane.advance()
         self._slots.append(slot)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from rlvla.core.foreseen import Foreseen
 from rlvla.core.types import Training
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -40,6 +41,7 @@ class Followers:
         self._version = 0
         self._seconds = dict.fromkeys(self._all, 0.0)
         self._told: list[Mapping[str, Tensor]] = []
+        self._foreseen = Foreseen()
         self.scores: Mapping[str, Score] = {name: partial(self._score, name) for name in self._all}
         """What a `Moment` hands to the loss."""
 
@@ -53,8 +55,18 @@ class Followers:
             with self._timed(name):
                 one.begin(version)
 
-    def arrive(self, rows: Arrays) -> dict[str, Array]:
-        """Return the fields that the followers add to rows that have just arrived."""
+    def foresee(self, rows: Arrays, slots: Sequence[int]) -> None:
+        """See rows that have not arrived yet, while the weights are those that decided them."""
+        self._foreseen.keep(slots, rows["version"].tolist(), self._see(rows))
+
+    def arrive(self, rows: Arrays, slots: Sequence[int] = ()) -> dict[str, Array]:
+        """Return the fields that the followers add to rows that have just arrived, or did before.
+
+        `slots` say where the rows have waited.
+        """
+        return self._foreseen.joined(slots, rows, self._see)
+
+    def _see(self, rows: Arrays) -> dict[str, Array]:
         fields: dict[str, Array] = {}
         for name, one in self._all.items():
             with self._timed(name):
@@ -79,7 +91,8 @@ class Followers:
         metrics: dict[str, float] = {}
         for name, one in self._all.items():
             metrics[f"{name}_seconds"] = self._seconds[name]
-            metrics[f"{name}_bytes"] = sum(part.nbytes for part in one.state().values())
+            held = sum(part.nbytes for part in one.state().values())
+            metrics[f"{name}_bytes"] = held + self._foreseen.nbytes(f"{name}/")
             self._seconds[name] = 0.0
         return metrics
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rlvla.core.segment import Parcel, Segment
     from rlvla.core.settings import Asynchrony, Phase
     from rlvla.core.slots import FreeSlots
+    from rlvla.core.standstill import Standstill
     from rlvla.core.streamer import Streamer
     from rlvla.core.workers import TrainerWorker
 
@@ -40,6 +41,8 @@ class Learner:
     free: Sequence[FreeSlots]
     """Of each cell."""
     metrics: Metrics
+    standstill: Standstill | None = None
+    """Where rollouts are interrupted while the weights change."""
     whole: bool = True
     """Hand over a batch that does not stream in one call; otherwise in those in which it would
     stream, as the last bit of a row may depend on the rows that are computed with it."""
@@ -48,11 +51,16 @@ class Learner:
         """Train on one batch and publish the next version; return the trainer's metrics."""
         began = now()
         decisions = 0 if self.phase.algorithm.demonstrations else await self._fill()
+        if self.standstill is not None:
+            await self.standstill.begin(self.progress.version)
         with self.metrics.trainer.busy("update", 0, decisions=decisions):
             metrics = await self.trainer.step()
         self.ledger.train(decisions)
         self._count(decisions, now() - began)
         await self.publisher.announce(self.progress.version)
+        if self.standstill is not None:
+            await self.publisher.settled()
+            self.standstill.end()
         return _named(metrics)
 
     async def _fill(self) -> int:

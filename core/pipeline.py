@@ -31,6 +31,7 @@ from rlvla.core.ledger import Ledger
 from rlvla.core.metrics import Metrics
 from rlvla.core.publisher import Publisher
 from rlvla.core.schedule import Scheduling
+from rlvla.core.standstill import Standstill, wanted
 from rlvla.core.starts import Starts
 
 if TYPE_CHECKING:
@@ -147,8 +148,11 @@ class Pipeline:
     async def _conduct(self, stages: asyncio.TaskGroup, *, before: bool) -> None:
         if before:
             await self._evaluate("before")
-        if self._phase.algorithm.demonstrations:
-            await self._demonstrate()
+        algorithm = self._phase.algorithm
+        if (beside := algorithm.cotraining) is not None:
+            await self._demonstrate(beside.demonstrations)
+        if algorithm.demonstrations:
+            await self._demonstrate(algorithm.demonstrations)
         else:
             for lane in self._training:
                 stages.create_task(self._rollout.run(lane), name=f"lane {lane.number}")
@@ -191,10 +195,10 @@ class Pipeline:
             if not self.stopped:  # else the learner ends its update first
                 raise
 
-    async def _demonstrate(self) -> None:
+    async def _demonstrate(self, episodes: int) -> None:
         starts = Starts(self._manifest.simulator.tasks, seed=self._manifest.seed)
         demonstrator = Demonstrator(self._training, self._trainer, starts, self._ended)
-        await demonstrator.demonstrate(self._phase.algorithm.demonstrations)
+        await demonstrator.demonstrate(episodes)
 
     def _note(self) -> None:
         self._progress.ledger = self._ledger.counts()
@@ -226,5 +230,16 @@ class Pipeline:
             ledger=self._ledger,
             free=[crew.free for crew in self._crews],
             metrics=self._metrics,
+            standstill=self._standstill(),
             whole=not self._manifest.deterministic,
+        )
+
+    def _standstill(self) -> Standstill | None:
+        if not wanted(self._phase.algorithm, self._manifest.asynchrony.max_staleness):
+            return None
+        return Standstill(
+            batchers=[batcher for crew in self._crews for batcher in crew.batchers],
+            free=[crew.free for crew in self._crews],
+            trainer=self._trainer,
+            metrics=self._metrics,
         )

@@ -50,7 +50,10 @@ class Publisher:
 
         Returns when the trainer was asked for it, before it is asked for anything else, unless
         an older version is still on its way. If none may be skipped, it waits for that first.
+        Once closed it does nothing.
         """
+        if self._closed:
+            return
         if not self._skips:
             await self.settled()
         self._announced = version

@@ -134,6 +134,8 @@ class FreeSlots:
         self._free: list[int] = []
         """Those of them that nobody needs now."""
         self._holders: dict[int, int] = {}
+        self.decisions: dict[int, tuple[int, int]] = {}
+        """Lane and version of the decision in each row that is held for it."""
 
     def __len__(self) -> int:
         return len(self._free) + self._count - self._used
@@ -154,6 +156,10 @@ class FreeSlots:
         """Keep a row that somebody holds already."""
         self._holders[slot] += 1
 
+    def decided(self, slot: int, *, lane: int, version: int) -> None:
+        """Note whose decision is in a row until it is free, and which weights made it."""
+        self.decisions[slot] = lane, version
+
     def release(self, slots: Iterable[int]) -> None:
         """Let go of rows; ids below 0 stand for none."""
         for slot in slots:
@@ -162,6 +168,7 @@ class FreeSlots:
             self._holders[slot] -= 1
             if self._holders[slot] == 0:
                 del self._holders[slot]
+                self.decisions.pop(slot, None)
                 self._free.append(slot)
 
 

@@ -14,6 +14,7 @@ import safetensors.torch as tensor_files
 import torch
 
 from rlvla.core.batch import Batch
+from rlvla.core.demonstrations import Demonstrations
 from rlvla.core.descent import Descent
 from rlvla.core.errors import TrainingError
 from rlvla.core.followers import Followers
@@ -27,13 +28,15 @@ from rlvla.core.types import Moment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rlvla.core.interfaces import Algorithm, Policy
+    from rlvla.core.interfaces import Algorithm, CoTraining, Policy
     from rlvla.core.segment import Segment
     from rlvla.core.slots import Slots
     from rlvla.core.types import Array, Arrays
     from rlvla.core.weights import Weights
 
 FOLLOWERS = "followers.safetensors"
+COTRAINING = 1
+"""Tells the draws of demonstrations beside a batch from other draws of its update."""
 _FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
 
 
@@ -77,7 +80,7 @@ class Trainer:
         self._minibatch = algorithm.batch_size // algorithm.minibatches
         """Decisions of an optimizer step; with groups: episodes."""
         self._statistics = {name: Statistics() for name in algorithm.normalised}
-        self._demonstrations = Batch()
+        self._demonstrations = Demonstrations()
         self._begin()
 
     def accumulate(self, segments: Sequence[Segment]) -> None:
@@ -85,7 +88,7 @@ class Trainer:
         rows = self._read(segments)
         if self.followers:
             with self.turn:
-                rows |= self.followers.arrive(rows)
+                rows |= self.followers.arrive(rows, _slots(segments))
         if self._algorithm.whole:
             self._batch.add(rows)
             return
@@ -93,14 +96,27 @@ class Trainer:
         if all(one.known for one in self._statistics.values()):
             self._backward_over(self._batch, whole=False)
 
+    def foresee(self, segments: Sequence[Segment]) -> None:
+        """Have what follows see decisions that wait; see `TrainerWorker.foresee`."""
+        slots = _slots(segments)
+        rows = self._slots.read(slots, "observation", "decision")
+        rows["version"] = _versions(segments)
+        with self.turn:
+            self.followers.foresee(rows, slots)
+
     def store(self, segments: Sequence[Segment]) -> None:
         """Keep demonstrations; see `TrainerWorker.store`."""
-        self._demonstrations.add(self._read(segments))
+        if self._algorithm.demonstrations:
+            self._demonstrations.add(self._read(segments))
+        else:  # beside a batch: the expert's rewards are no part of its targets
+            self._demonstrations.add(self._slots.read(_slots(segments), *PARTS))
 
     def step(self) -> dict[str, float]:
         """Finish the batch; see `TrainerWorker.step`."""
         if self._algorithm.demonstrations:
-            self._batch = self._sample()
+            self._batch = self._demonstrations.draw(
+                self._algorithm.batch_size, self._seed, self.updates
+            )
         if self._algorithm.whole:
             with self.turn:
                 fields = self._algorithm.complete(self._batch.rows(), self._policy)
@@ -170,10 +186,10 @@ class Trainer:
         self._descent.forget()
 
     def _read(self, segments: Sequence[Segment]) -> dict[str, Array]:
-        slots = [slot for segment in segments for slot in segment.slots]
-        rows = self._slots.read(slots, *PARTS)
+        """Return the rows of segments with their targets."""
+        rows = self._slots.read(_slots(segments), *PARTS)
         bootstrap = self._bootstrap([slot for segment in segments for slot in segment.bootstrap])
-        rows["version"] = np.array([made for one in segments for made in one.versions], np.int64)
+        rows["version"] = _versions(segments)
         lengths = [len(one) for one in segments]
         rows["segment"] = self._numbered(lengths)
         rows["group"] = np.repeat(np.array([one.group for one in segments], np.int64), lengths)
@@ -207,13 +223,6 @@ class Trainer:
                 values[wanted] = self._policy.value(observations).numpy()
         return values
 
-    def _sample(self) -> Batch:
-        if not len(self._demonstrations):
-            raise TrainingError("there are no demonstrations to learn from")
-        random = np.random.default_rng((self._seed, self.updates))
-        index = random.integers(len(self._demonstrations), size=self._algorithm.batch_size)
-        return self._demonstrations.select(index)
-
     def _backward_over(self, batch: Batch, *, whole: bool = True) -> None:
         """Go on where this pass has come to: to its end, or as far as micro-batches are full.
 
@@ -238,17 +247,36 @@ class Trainer:
         moment = Moment(self._version, self.updates, moments, self.followers.scores)
         with self.turn:
             loss, metrics = self._algorithm.loss(self._policy, batch, moment)
-            losses = loss.detach()
-            if not math.isfinite(losses.sum().item()):  # a clipped ratio of NaN has no gradient
-                raise TrainingError(f"the loss of update {self.updates} is not finite")
-            torch.autograd.backward(loss, torch.full_like(losses, 1 / self._minibatch))
-        for name, values in {"loss": losses, **metrics}.items():
+            self._propagate(loss, self._minibatch)
+        for name, values in {"loss": loss.detach(), **metrics}.items():
             self._metrics[name].append(values)
         if self.followers:
             self.followers.note(metrics)
         self._backwarded += len(loss)
 
+    def _propagate(self, loss: torch.Tensor, count: int) -> None:
+        """Add the gradient of a mean over `count` losses, of which these are some, [B]."""
+        losses = loss.detach()
+        if not math.isfinite(losses.sum().item()):  # a clipped ratio of NaN has no gradient
+            raise TrainingError(f"the loss of update {self.updates} is not finite")
+        torch.autograd.backward(loss, torch.full_like(losses, 1 / count))
+
+    def _cotrain(self, cotraining: CoTraining) -> None:
+        """Add the gradient of the demonstrations that the present step learns from."""
+        step = len(self._metrics["grad_norm"])
+        drawn = self._demonstrations.draw(
+            cotraining.batch_size, self._seed, self.updates, step, COTRAINING
+        )
+        for batch in drawn.cut(self._algorithm.micro_batch_size):
+            with self.turn:
+                loss, metrics = cotraining.loss(self._policy, batch)
+                self._propagate(loss, cotraining.batch_size)
+            for name, values in metrics.items():
+                self._metrics[name].append(values)
+
     def _descend(self) -> None:
+        if (cotraining := self._algorithm.cotraining) is not None:
+            self._cotrain(cotraining)
         norm = self._descent.norm()
         length = norm.item()
         if not math.isfinite(length):
@@ -261,3 +289,11 @@ class Trainer:
 
     def _moments(self) -> dict[str, list[float]]:
         return {name: one.state() for name, one in self._statistics.items()}
+
+
+def _slots(segments: Sequence[Segment]) -> list[int]:
+    return [slot for segment in segments for slot in segment.slots]
+
+
+def _versions(segments: Sequence[Segment]) -> Array:
+    return np.array([made for one in segments for made in one.versions], np.int64)

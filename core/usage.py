@@ -24,7 +24,7 @@ SETTLED = 3
 WORK: Mapping[str, tuple[str, ...]] = {
     "simulators": ("step", "reset"),  # or `step_batch`, see `_working`
     "generators": ("infer",),
-    "trainer": ("accumulate", "update"),
+    "trainer": ("accumulate", "foresee", "update"),
     "publication": ("publish",),
     "lanes": ("step", "reset"),
 }

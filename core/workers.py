@@ -79,6 +79,13 @@ class TrainerWorker(Protocol):
         """Add the gradient of these decisions to the batch; they are copied out of their slots."""
         ...
 
+    async def foresee(self, segments: Sequence[Segment]) -> None:
+        """Look at decisions of later batches, made by the present weights, before these change.
+
+        What came of them may not be there yet. They stay in their slots.
+        """
+        ...
+
     async def store(self, segments: Sequence[Segment]) -> None:
         """Keep these decisions as demonstrations."""
         ...

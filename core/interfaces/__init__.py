@@ -7,7 +7,7 @@ cheap, and importing it pulls in neither torch nor a simulator; what is expensiv
 
 from __future__ import annotations
 
-from rlvla.core.interfaces.algorithm import Algorithm
+from rlvla.core.interfaces.algorithm import Algorithm, CoTraining
 from rlvla.core.interfaces.model import Model, Policy, Scores
 from rlvla.core.interfaces.scheduler import Batching, BatchingRule, Sharding
 from rlvla.core.interfaces.simulator import BatchSimulator, ExpertSimulator, Simulator
@@ -19,6 +19,7 @@ __all__ = [
     "BatchSimulator",
     "Batching",
     "BatchingRule",
+    "CoTraining",
     "Correction",
     "ExpertSimulator",
     "Follower",

@@ -17,6 +17,27 @@ if TYPE_CHECKING:
     from rlvla.core.types import Arrays, Field, Moment, SimulatorSpec
 
 
+class CoTraining(Protocol):
+    """A loss on demonstrations that is added to that on the policy's own decisions."""
+
+    @property
+    def demonstrations(self) -> int:
+        """Expert episodes to record before training."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Decisions of them in each optimizer step."""
+        ...
+
+    def loss(self, policy: Policy, batch: Arrays) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return the loss of each demonstrated decision [B], and metrics of each [B].
+
+        Its mean over the `batch_size` decisions of a step is added to the loss of that step.
+        """
+        ...
+
+
 class Algorithm(Protocol):
     """An objective: how decisions become a loss. The core's trainer does the rest.
 
@@ -47,6 +68,11 @@ class Algorithm(Protocol):
     @property
     def demonstrations(self) -> int:
         """Expert episodes to learn from; 0 to learn from the policy's own decisions."""
+        ...
+
+    @property
+    def cotraining(self) -> CoTraining | None:
+        """What is learned from demonstrations beside the policy's own decisions, if anything."""
         ...
 
     def check(self, spec: SimulatorSpec, model: Mapping[str, Field]) -> None:

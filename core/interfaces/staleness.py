@@ -28,6 +28,15 @@ class Proximal(Protocol):
         """Whether it is another policy than the one that decided; else `follow` returns None."""
         ...
 
+    @property
+    def interrupts(self) -> bool:
+        """Whether each decision must be seen while the trainer holds the weights that made it.
+
+        Then rollouts stand still while the weights change, and `Follower.arrive` gets decisions
+        that wait for a later batch before that: rows without what came of them.
+        """
+        ...
+
     def follow(self, training: Training, name: str) -> Follower | None:
         """Return what follows a training; None if the behaviour's record is all that is wanted.
 
@@ -39,8 +48,9 @@ class Proximal(Protocol):
 class Follower(Protocol):
     """A policy beside the trained one, in the trainer's process, which tells it how it goes on.
 
-    For each version: `begin`, then `arrive` with all rows of the batch, then `step` after each
-    optimizer step; `log_prob` for each micro-batch, from when its rows have arrived.
+    For each version: `begin`, then `arrive` with all rows of the batch that it has not seen yet,
+    then `step` after each optimizer step; `log_prob` for each micro-batch, from when its rows have
+    arrived.
     """
 
     def begin(self, version: int) -> None:

@@ -136,6 +136,11 @@ class InlineTrainer:
         await asyncio.sleep(0)
         self._trainer.accumulate(segments)
 
+    async def foresee(self, segments: Sequence[Segment]) -> None:
+        """Look at decisions that wait; see `TrainerWorker.foresee`."""
+        await asyncio.sleep(0)
+        self._trainer.foresee(segments)
+
     async def store(self, segments: Sequence[Segment]) -> None:
         """Keep demonstrations; see `TrainerWorker.store`."""
         await asyncio.sleep(0)

@@ -196,6 +196,10 @@ class SupervisedTrainer:
         """Add gradients; see `TrainerWorker.accumulate`."""
         await self._ask("accumulate", segments)
 
+    async def foresee(self, segments: Sequence[Segment]) -> None:
+        """Look at decisions that wait; see `TrainerWorker.foresee`."""
+        await self._ask("foresee", segments)
+
     async def store(self, segments: Sequence[Segment]) -> None:
         """Keep demonstrations; see `TrainerWorker.store`."""
         await self._ask("store", segments)

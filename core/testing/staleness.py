@@ -35,7 +35,8 @@ def check_proximal(proximal: Proximal, model: Model, spec: SimulatorSpec) -> Non
         seen = observations(spec, rows=ROWS)
         rows = {**seen, **decide(policy, seen), "version": np.zeros(ROWS, np.int64)}
         _check_first(follower, policy, rows)
-        _check_state(follower, second, policy, rows)
+        made = np.full(ROWS, int(proximal.interrupts))  # else it may see them too late
+        _check_state(follower, second, policy, {**rows, "version": made})
 
 
 def check_correction(correction: Correction) -> None:

@@ -37,7 +37,9 @@ import numpy as np
 
 from rlvla.core.interfaces import Correction, Proximal  # noqa: TC001 - read at run time
 from rlvla.core.segment import Grouping
-from rlvla.plugins.algorithms.mask import mean
+from rlvla.plugins.algorithms.imitation import Imitation  # noqa: TC001 - read at run time
+from rlvla.plugins.algorithms.parameters import parameter_groups
+from rlvla.plugins.algorithms.policy_loss import PolicyLoss, recorded
 from rlvla.plugins.algorithms.ranges import require
 from rlvla.plugins.algorithms.relative import Relative
 from rlvla.plugins.algorithms.staleness import Staleness
@@ -111,6 +113,8 @@ class GRPO:
     """What bounds the weight of a decision, proximal over behaviour policy."""
     kl_coef: float = 0.0
     """Weight of the divergence from the policy that the phase began with, per token."""
+    cotraining: Imitation | None = None
+    """What is learned from the simulator's expert beside the policy's own episodes."""
 
     def __post_init__(self) -> None:
         require(self, "group_size", low=2)
@@ -123,7 +127,7 @@ class GRPO:
             raise ValueError(
                 f"filter_low must be at most filter_high, {self.filter_high}, got {self.filter_low}"
             )
-        self._surrogate = Surrogate(
+        surrogate = Surrogate(
             level=self.ratio_level,
             clip_low=self.clip_low,
             clip_high=self.clip_high,
@@ -132,6 +136,9 @@ class GRPO:
         )
         self._staleness = Staleness(
             proximal=self.proximal, correction=self.correction, kl_coef=self.kl_coef
+        )
+        self._policy_loss = PolicyLoss(
+            surrogate=surrogate, staleness=self._staleness, entropy_coef=self.entropy_coef
         )
         self._relative = Relative(
             mean_level=self.mean_level,
@@ -179,12 +186,8 @@ class GRPO:
 
     def parameter_groups(self, policy: nn.Module) -> list[dict[str, object]]:
         """Return the trainable parameters but a critic's, which no loss here has a gradient for."""
-        trainable = [
-            one
-            for name, one in policy.named_parameters()
-            if one.requires_grad and not name.startswith("value_head.")
-        ]
-        return [{"params": trainable, "lr": self.lr, "weight_decay": self.weight_decay}]
+        options = {"weight_decay": self.weight_decay}
+        return parameter_groups(policy, lr=self.lr, value_lr=None, options=options)
 
     def lr_scale(self, update: int) -> float:
         """Return 1: the learning rate is constant."""
@@ -238,22 +241,9 @@ class GRPO:
         self, policy: Policy, batch: Arrays, moment: Moment
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the loss of each decision [B] and metrics of each decision [B]."""
-        import torch
-
         scores = policy.evaluate(batch)
-        names = ("valid", "log_prob", "advantage", "weight")
-        given = {name: torch.from_numpy(batch[name]).to(scores.log_prob.device) for name in names}
-        valid = None if batch["valid"].all() else given["valid"]
-        current = scores.log_prob
-        ratios = self._staleness.log_ratios(current, given["log_prob"], batch, moment)
-        metrics = self._surrogate.terms(ratios[0], given["advantage"], valid, ratios[1])
-        metrics |= self._staleness.drift(*ratios, valid)
-        metrics["entropy"] = mean(scores.entropy, valid)
-        total = metrics["policy_loss"]
-        if self.entropy_coef:
-            total = total - self.entropy_coef * metrics["entropy"]
-        if self.kl_coef:
-            kl = self._staleness.divergence(current, valid, batch, moment)
-            total = total + self.kl_coef * kl
-            metrics["reference_kl"] = kl
-        return given["weight"] * total, {name: one.detach() for name, one in metrics.items()}
+        advantage, weight = (
+            recorded(name, batch, scores.log_prob) for name in ("advantage", "weight")
+        )
+        total, metrics = self._policy_loss.of(scores, advantage, batch, moment)
+        return weight * total, {name: one.detach() for name, one in metrics.items()}

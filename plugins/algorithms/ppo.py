@@ -26,15 +26,17 @@ Where this differs from the paper, or from what is commonly run:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from rlvla.core.interfaces import Correction, Proximal  # noqa: TC001 - read at run time
 from rlvla.plugins.algorithms.aggregation import weights
 from rlvla.plugins.algorithms.critic import CriticLoss
 from rlvla.plugins.algorithms.estimation import Estimation
-from rlvla.plugins.algorithms.mask import mean
+from rlvla.plugins.algorithms.imitation import Imitation  # noqa: TC001 - read at run time
 from rlvla.plugins.algorithms.normalisation import of_batch, of_minibatch, running
+from rlvla.plugins.algorithms.parameters import parameter_groups
+from rlvla.plugins.algorithms.policy_loss import PolicyLoss, executed_of, recorded
 from rlvla.plugins.algorithms.ranges import require, require_whole_batches
 from rlvla.plugins.algorithms.staleness import Staleness
 from rlvla.plugins.algorithms.surrogate import Surrogate
@@ -123,13 +125,15 @@ class PPO:
     temperature: float = 1.0
     """Of sampling while training; also inside the recorded log-probabilities."""
     critic_warmup: int = 0
-    """First batches, in which only the critic's loss acts."""
+    """First batches, in which no decision moves the policy, only the critic."""
     proximal: Proximal = field(default_factory=Behaviour)
     """The policy that the ratio is to, and around which it is clipped."""
     correction: Correction | None = None
     """What bounds the weight of a decision, proximal over behaviour policy."""
     kl_coef: float = 0.0
     """Weight of the divergence from the policy that the phase began with, per token."""
+    cotraining: Imitation | None = None
+    """What is learned from the simulator's expert beside the policy's own decisions."""
 
     def __post_init__(self) -> None:
         require_whole_batches(self.batch_size, self.micro_batch_size, self.minibatches)
@@ -139,7 +143,7 @@ class PPO:
         require(self, "kl_coef clip_high value_clip max_grad_norm adam_eps c_bar", low=0)
         require(self, "huber_delta reward_scale", low=1e-6)
         require(self, "rho_bar", low=self.c_bar)
-        self._surrogate = Surrogate(
+        surrogate = Surrogate(
             level=self.ratio_level,
             clip_low=self.clip_low,
             clip_high=self.clip_high,
@@ -148,6 +152,9 @@ class PPO:
         )
         self._staleness = Staleness(
             proximal=self.proximal, correction=self.correction, kl_coef=self.kl_coef
+        )
+        self._policy_loss = PolicyLoss(
+            surrogate=surrogate, staleness=self._staleness, entropy_coef=self.entropy_coef
         )
         self._critic = CriticLoss(clip=self.value_clip, huber_delta=self.huber_delta)
         self._estimation = Estimation(
@@ -214,21 +221,12 @@ class PPO:
 
     def parameter_groups(self, policy: nn.Module) -> list[dict[str, object]]:
         """Return the trainable parameters, those of the critic with their own learning rate."""
-        groups: dict[float, list[nn.Parameter]] = {}
-        for name, one in policy.named_parameters():
-            if one.requires_grad:
-                rate = self.value_lr if name.startswith("value_head.") else self.lr
-                groups.setdefault(rate, []).append(one)
-        return [
-            {
-                "params": parameters,
-                "lr": rate,
-                "weight_decay": self.weight_decay,
-                "betas": (BETA1, self.beta2),
-                "eps": self.adam_eps,
-            }
-            for rate, parameters in groups.items()
-        ]
+        options = {
+            "weight_decay": self.weight_decay,
+            "betas": (BETA1, self.beta2),
+            "eps": self.adam_eps,
+        }
+        return parameter_groups(policy, lr=self.lr, value_lr=self.value_lr, options=options)
 
     def lr_scale(self, update: int) -> float:
         """Return the share of the learning rates for update number `update`, counted from 0."""
@@ -265,40 +263,19 @@ class PPO:
         self, policy: Policy, batch: Arrays, moment: Moment
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the loss of each decision [B] and metrics of each decision [B]."""
-        import torch
-
         scores = policy.evaluate(batch)
-        names = ("valid", "log_prob", "value", "advantage", "return")
-        given = {name: torch.from_numpy(batch[name]).to(scores.log_prob.device) for name in names}
-        valid = None if batch["valid"].all() else given["valid"]
-        advantage = self._normalised(given["advantage"], moment)
-        current = scores.log_prob
-        ratios = self._staleness.log_ratios(current, given["log_prob"], batch, moment)
-        surrogate = self._clipping(moment.updates)
-        metrics = surrogate.terms(ratios[0], advantage, valid, ratios[1])
-        metrics |= self._staleness.drift(*ratios, valid)
-        value_loss = self._critic.of(scores.value, given["value"], given["return"], valid)
-        entropy = mean(scores.entropy, valid)
-        total = self.value_coef * value_loss
-        if moment.updates >= self.critic_warmup:
-            total = total + metrics["policy_loss"]
-            if self.entropy_coef:
-                total = total - self.entropy_coef * entropy
-            if self.kl_coef:
-                kl = self._staleness.divergence(current, valid, batch, moment)
-                total = total + self.kl_coef * kl
-                metrics["reference_kl"] = kl
+        value, target, advantage = (
+            recorded(name, batch, scores.value) for name in ("value", "return", "advantage")
+        )
+        loss = self._policy_loss.narrowed(_left(moment.updates, self.clip_decay))
+        total, metrics = loss.of(scores, self._normalised(advantage, moment), batch, moment)
+        critic = self._critic.of(scores.value, value, target, executed_of(batch, value))
+        metrics["value_loss"] = critic
+        acting = moment.updates >= self.critic_warmup
+        total = self.value_coef * critic + (total if acting else 0.0)
         if "weight" in batch:
             total = total * total.new_tensor(batch["weight"])
-        metrics |= {"value_loss": value_loss, "entropy": entropy}
         return total, {name: metric.detach() for name, metric in metrics.items()}
-
-    def _clipping(self, update: int) -> Surrogate:
-        if self.clip_decay is None:
-            return self._surrogate
-        left = _left(update, self.clip_decay)
-        low, high = left * self.clip_low, left * self.clip_high
-        return replace(self._surrogate, clip_low=low, clip_high=high)
 
     def _normalised(self, advantage: Tensor, moment: Moment) -> Tensor:
         if self.normalise_advantage == "running":

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class Reference:
     """Score decisions with the first weights: one forward pass, one copy of what is trained."""
 
+    interrupts = False
+
     @property
     def needs(self) -> Sequence[str]:
         """Nothing but what scores a decision again."""

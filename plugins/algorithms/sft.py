@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rlvla.plugins.algorithms.gae import gae
+from rlvla.plugins.algorithms.imitation import imitated
 from rlvla.plugins.algorithms.mask import blank, executed, mean
+from rlvla.plugins.algorithms.parameters import parameter_groups
 from rlvla.plugins.algorithms.ranges import require, require_whole_batches
 from rlvla.plugins.algorithms.steps import Steps
 
@@ -57,6 +59,7 @@ class SFT:
     """Discount of that return, per decision if the model has one value per decision."""
 
     minibatches = 1
+    cotraining = None
 
     def __post_init__(self) -> None:
         require_whole_batches(self.batch_size, self.micro_batch_size)
@@ -88,8 +91,8 @@ class SFT:
 
     def parameter_groups(self, policy: nn.Module) -> list[dict[str, object]]:
         """Return the trainable parameters in one group."""
-        trainable = [one for one in policy.parameters() if one.requires_grad]
-        return [{"params": trainable, "lr": self.lr, "weight_decay": self.weight_decay}]
+        options = {"weight_decay": self.weight_decay}
+        return parameter_groups(policy, lr=self.lr, value_lr=self.lr, options=options)
 
     def lr_scale(self, update: int) -> float:
         """Return the share of `lr` for update number `update`, counted from 0."""
@@ -122,18 +125,16 @@ class SFT:
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the loss of each decision [B] and metrics of each decision [B]."""
         del moment
-        imitation = policy.imitate(batch)
-        valid = imitation.new_tensor(batch["valid"]).bool()
-        total = imitation = blank(imitation, valid.any(1))
+        total = imitation = imitated(policy, batch)
         metrics = {"imitation_loss": imitation.detach()}
         if self.value_coef > 0:
-            value_loss = _value_loss(policy.value(batch), batch["return"], valid)
+            value_loss = _value_loss(policy.value(batch), batch["return"], batch["valid"])
             total = total + self.value_coef * value_loss
             metrics["value_loss"] = value_loss.detach()
         return total, metrics
 
 
-def _value_loss(value: Tensor, returned: NDArray[np.float32], valid: Tensor) -> Tensor:
-    mask = executed(valid, entries=value.shape[1])
+def _value_loss(value: Tensor, returned: NDArray[np.float32], valid: NDArray[np.bool_]) -> Tensor:
+    mask = executed(value.new_tensor(valid).bool(), entries=value.shape[1])
     error = blank(value - value.new_tensor(returned), mask)
     return mean(error * error / 2, mask)

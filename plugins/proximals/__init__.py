@@ -18,5 +18,6 @@ def register(components: Components) -> None:
     components.proximals.add("recompute", f"{here}.recompute:Recompute")
     components.proximals.add("snapshot", f"{here}.snapshot:Snapshot")
     components.proximals.add("old_logit_model", f"{here}.old_logit_model:OldLogitModel")
+    components.proximals.add("interrupt", f"{here}.interrupt:Interrupt")
     components.proximals.add("ewma", f"{here}.ewma:Ewma")
     components.proximals.add("interpolate", f"{here}.interpolate:Interpolate")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Behaviour:
     """Clip around what was recorded; costs nothing, and binds too much where data are stale."""
 
+    interrupts = False
+
     @property
     def needs(self) -> Sequence[str]:
         """The behaviour's log-probabilities."""

@@ -41,6 +41,8 @@ class Ewma:
         if self.reset_below is not None and not 0 <= self.reset_below <= 1:
             raise ValueError(f"reset_below must be between 0 and 1, got {self.reset_below}")
 
+    interrupts = False
+
     @property
     def needs(self) -> Sequence[str]:
         """The behaviour's log-probabilities, for the weights."""

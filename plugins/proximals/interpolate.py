@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class Interpolate:
     """Mix the log-probabilities of behaviour and present by staleness: no pass, no memory."""
 
+    interrupts = False
+
     @property
     def needs(self) -> Sequence[str]:
         """The behaviour's log-probabilities."""

@@ -30,6 +30,8 @@ class OldLogitModel:
         if self.every is not None and self.every < 1:
             raise ValueError(f"every must be at least 1, got {self.every}")
 
+    interrupts = False
+
     @property
     def needs(self) -> Sequence[str]:
         """The behaviour's log-probabilities, for the weights."""

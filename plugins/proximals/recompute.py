@@ -21,6 +21,8 @@ class Recompute:
     Where a batch is one optimizer step, the pass that trains is that score and no other is run.
     """
 
+    interrupts = False
+
     @property
     def needs(self) -> Sequence[str]:
         """The behaviour's log-probabilities, for the weights."""

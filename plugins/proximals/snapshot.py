@@ -27,6 +27,8 @@ class Snapshot:
     """Score each decision with the weights of its version: one forward pass, `max_staleness + 1`
     copies of what is trained."""
 
+    interrupts = False
+
     @property
     def needs(self) -> Sequence[str]:
         """The behaviour's log-probabilities, for the weights."""

@@ -44,6 +44,8 @@ class Noting:
 
     told: list[str] = field(default_factory=list[str])
 
+    interrupts = False
+
     @property
     def needs(self) -> Sequence[str]:
         return ("log_prob",)

@@ -24,12 +24,13 @@ class Watched:
 
     batching: Batching
     options: Batching
-    stealing: bool
-    """Also others than its own generator, which may be busy, ask a rule."""
+    delayed: bool
+    """Nobody may be served although it is time: the generator that asks a rule is another's and
+    busy, or rollouts are interrupted."""
 
     def rule(self, groups: Mapping[int, int]) -> WatchedRule:
         """Return the rule of the scheduler, watched."""
-        return WatchedRule(self.batching.rule(groups), self.options, self.stealing)
+        return WatchedRule(self.batching.rule(groups), self.options, self.delayed)
 
 
 @dataclass
@@ -38,7 +39,7 @@ class WatchedRule:
 
     rule: BatchingRule
     options: Batching
-    stealing: bool
+    delayed: bool
     due: float = float("inf")
     """When the oldest request must be served, if the generator is free."""
 
@@ -79,7 +80,7 @@ class WatchedRule:
             check(taken, f"nobody is served of {queue}")
         if not _counts_lanes(options):
             return
-        on_time = self.stealing or queue.time_s <= self.due + 1e-6
+        on_time = self.delayed or queue.time_s <= self.due + 1e-6
         check(on_time, f"{queue} should have been served at {self.due}")
         overdue = queue.time_s - queue.since_s[0] >= options.max_wait_ms / 1000 - 1e-8
         full = len(queue.lanes) >= min(options.max_batch, len(queue.active))

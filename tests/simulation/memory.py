@@ -28,6 +28,8 @@ class Expected(NamedTuple):
     """No decision comes to nothing; lanes hold those of their episode."""
     groups: GroupWatch | None
     """Sees them instead, if they are episodes."""
+    interrupted: bool
+    """The trainer sees each decision while it has the weights that made it."""
 
 
 class StrictMemory(Memory):
@@ -38,7 +40,7 @@ class StrictMemory(Memory):
         self.held: Counter[int] = Counter()
         self.dropped: set[int] = set()
         """Held slots whose decision came to nothing: they only show what followed another."""
-        self._segment, self._endless, self._ordered, self._groups = expected
+        self._segment, self._endless, self._ordered, self._groups, self._interrupted = expected
 
     def look(self, requests: Sequence[Request]) -> None:
         """See `Memory.look`; also, a batch is of one version and asks once a lane."""
@@ -57,6 +59,10 @@ class StrictMemory(Memory):
 
     def train(self, segment: Segment) -> None:
         """See `Memory.train`; also, a segment is whole, and goes on where nothing ended it."""
+        for slot in segment.slots if self._interrupted else ():
+            row = self._of(segment.lane, slot)
+            if row.version < self.version and not row.foreseen:
+                self.violated(f"slot {slot} of {segment} is seen with version {self.version}")
         if self._groups is not None:
             rows = [self._of(segment.lane, slot) for slot in segment.slots]
             self._groups.train(segment, rows)
@@ -116,6 +122,13 @@ class HeldSlots:
         slot = self._free.take()
         self._memory.taken(slot)
         return slot
+
+    @property
+    def decisions(self) -> dict[int, tuple[int, int]]:
+        return self._free.decisions
+
+    def decided(self, slot: int, *, lane: int, version: int) -> None:
+        self._free.decided(slot, lane=lane, version=version)
 
     def hold(self, slot: int) -> None:
         self._free.hold(slot)

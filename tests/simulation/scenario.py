@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toys.tiny import Tiny
 
@@ -19,6 +19,7 @@ from rlvla.core.settings import Asynchrony, Budget, Checkpointing, Evaluating, M
 from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.algorithms.grpo import GRPO
 from rlvla.plugins.algorithms.ppo import PPO
+from rlvla.plugins.proximals.interrupt import Interrupt
 from rlvla.plugins.schedulers.adaptive import Adaptive
 from rlvla.plugins.schedulers.dynamic import Dynamic
 from rlvla.plugins.schedulers.even import Even
@@ -90,6 +91,7 @@ class Scenario:
             ),
         )
         manifest = _manifest(seed, dice, Track(lanes, dice.randint(1, 7), batched), faults)
+        manifest = _interrupted(manifest, Random(-seed - 3))
         updates = dice.randint(3, 6)
         return cls(seed, manifest, runtime, updates, stopped=dice.random() < 0.5)
 
@@ -136,6 +138,16 @@ def _manifest(seed: int, dice: Random, track: Track, faults: Faults) -> Manifest
         output_dir=Path("nowhere"),
         plain={"simulator": {"type": "track"}},
     )
+
+
+def _interrupted(manifest: Manifest, dice: Random) -> Manifest:
+    """Have rollouts stand still while the weights change, in some of the runs that can."""
+    if manifest.exact_versions or dice.random() < 0.6:
+        return manifest
+    (phase,) = manifest.phases
+    options: dict[str, Any] = {"proximal": Interrupt()}
+    algorithm: Any = phase.algorithm
+    return replace(manifest, phases=(replace(phase, algorithm=replace(algorithm, **options)),))
 
 
 def _grouped(dice: Random, *, deterministic: bool) -> tuple[GRPO, bool]:

@@ -10,14 +10,14 @@ from simulation.defects_of_batches import BATCHES
 from simulation.defects_of_flow import FLOW
 from simulation.defects_of_groups import GROUPS
 from simulation.defects_of_lanes import LANES
+from simulation.defects_of_standstills import STANDSTILLS
 from simulation.trial import Defect, caught
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEFECTS = [
-    Defect(name, planted) for name, planted in {**FLOW, **GROUPS, **LANES, **BATCHES}.items()
-]
+PLANTED = {**FLOW, **GROUPS, **LANES, **BATCHES, **STANDSTILLS}
+DEFECTS = [Defect(name, planted) for name, planted in PLANTED.items()]
 SEEDS = 500
 """More than twice as many as the hardest one to catch took when this was written, 204."""
 

@@ -19,12 +19,14 @@ from rlvla.core.errors import PluginError, TrainingError
 from rlvla.core.runtime.virtual.loop import run_virtually
 from rlvla.core.runtime.virtual.simulation import ENDLESS, Simulation
 from rlvla.core.settings import Budget
+from rlvla.core.standstill import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from rlvla.core.interfaces import Batching
     from rlvla.core.progress import Progress
+    from rlvla.core.settings import Manifest
 
 T = TypeVar("T")
 
@@ -69,7 +71,7 @@ def trial(seed: int, defect: Defect | None = None) -> str:
         batching = cast("Callable[[Batching], Batching]", defect.planted[""])(batching)
     simulation = WatchedSimulation(
         manifest=replace(
-            manifest, batching=Watched(batching, manifest.batching, manifest.assignment.stealing)
+            manifest, batching=Watched(batching, manifest.batching, _delayed(manifest))
         ),
         runtime=scenario.runtime,
         updates=scenario.updates if scenario.stopped else ENDLESS.updates or 0,
@@ -82,6 +84,14 @@ def trial(seed: int, defect: Defect | None = None) -> str:
         except Exception as error:  # noqa: BLE001 - whatever it is, the seed shall be told
             return _violation(error)
     return ""
+
+
+def _interrupted(manifest: Manifest) -> bool:
+    return wanted(manifest.phases[0].algorithm, manifest.asynchrony.max_staleness)
+
+
+def _delayed(manifest: Manifest) -> bool:
+    return manifest.assignment.stealing or _interrupted(manifest)
 
 
 def told(seed: int, violation: str) -> str:
@@ -120,6 +130,7 @@ def _wired(watch: Watch, defect: Defect | None) -> Generator[None]:
         endless=runtime.ending == 0,
         ordered=manifest.deterministic,
         groups=watch.groups,
+        interrupted=_interrupted(manifest),
     )
     strict = partial(StrictMemory, expected=expected)
     planted: Mapping[str, object] = defect.planted if defect else {}

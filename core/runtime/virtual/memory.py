@@ -21,6 +21,7 @@ class Row:
     __slots__ = (
         "ends",
         "executed",
+        "foreseen",
         "lane",
         "ordinal",
         "result",
@@ -47,6 +48,8 @@ class Row:
         """The episode was over after that decision."""
         self.result = False
         """What came of it is there."""
+        self.foreseen = False
+        """The trainer has looked at the decision while its weights were those that made it."""
         self.trained = False
         self.whole = True
         """No simulator was killed in the middle of writing the observation."""
@@ -122,7 +125,7 @@ class Memory:
         """Write decisions; a batch that is asked for again is decided again."""
         for request in requests:
             row = self._newest(request.lane, request.slot)
-            row.version, row.seed = version, request.seed
+            row.version, row.seed, row.foreseen = version, request.seed, False
 
     def execute(self, lane: int, slot: int, *, expert: bool = False) -> None:
         """Read the decision in `slot`, or write the expert's, and execute it."""
@@ -138,6 +141,17 @@ class Memory:
         row = self._newest(lane, slot)
         row.result, row.ends = True, ends
         self.observe(lane, into)
+
+    def foresee(self, segment: Segment, version: int) -> None:
+        """Read decisions that wait, all made by `version`."""
+        for slot in segment.slots:
+            row = self._of(segment.lane, slot)
+            if row.version != version:
+                self.violated(
+                    f"slot {slot} holds a decision of version {row.version}, the weights are those "
+                    f"of {version}"
+                )
+            row.foreseen = True
 
     def train(self, segment: Segment) -> None:
         """Read a segment: every row once, whole, in time order, and decided as it says."""

@@ -84,6 +84,7 @@ class Virtual:
     def world(self, job: Job) -> World:
         """Return an empty world for a job; call it on the loop that the job will run on."""
         layout = layout_of(job)
+        beside = job.algorithm.cotraining
         given = load(self.latencies) if isinstance(self.latencies, Path) else self.latencies
         return World(
             latencies=given or told_by(job),
@@ -99,6 +100,7 @@ class Virtual:
             micro_batch_size=job.algorithm.micro_batch_size,
             epochs=job.algorithm.epochs,
             minibatches=job.algorithm.minibatches,
+            demonstrated=0 if beside is None else beside.batch_size,
         )
 
     @asynccontextmanager

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from rlvla.core.segment import Segment
 
 STATE = "virtual.json"
+FORWARD = 1 / 3
+"""Share of the time of a forward and backward pass that the forward pass takes: the latter has
+twice the operations (arXiv 2001.08361, section 2.1)."""
 
 
 @dataclass(kw_only=True)
@@ -43,6 +46,14 @@ class Trainer(Worker):
         rounds, self._waiting = divmod(self._waiting, self._round)
         return Work(self._passes(rounds), nothing)
 
+    def foresee(self, segments: Sequence[Segment]) -> Work:
+        """Score decisions that wait, in micro-batches."""
+        for segment in segments:
+            self.world.memories[segment.cell].foresee(segment, self.version)
+        rounds = -(-sum(map(len, segments)) // self._round)
+        seconds = FORWARD * self.world.latencies.trainer.seconds(self.world.micro_batch_size)
+        return Work([Stage(seconds, rounds)], nothing)
+
     def store(self, segments: Sequence[Segment]) -> Work:
         """Keep demonstrations."""
         for segment in segments:
@@ -60,10 +71,11 @@ class Trainer(Worker):
             # It reads what the step changes. So averaging never shares the network with it: one
             # after the other they take as long as side by side over the same links.
             stages.append(Stage(until=self._published))
-        stages.append(descend)
+        beside = self._passes(self.world.minibatches * -(-self.world.demonstrated // self._round))
+        stages += [*beside, descend]
         for _ in range(1, self.world.epochs):
             size = self._taken or self.world.batch_size  # demonstrations are there already
-            stages += [*self._passes(-(-size // self._round)), descend]
+            stages += [*self._passes(-(-size // self._round)), *beside, descend]
         self._waiting = self._taken = 0
         return Work(stages, self._step)
 

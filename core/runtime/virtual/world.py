@@ -48,6 +48,8 @@ class World:
     """Decisions per forward and backward pass of one rank of the trainer."""
     epochs: int
     minibatches: int
+    demonstrated: int = 0
+    """Decisions of demonstrations in each optimizer step, beside those of the batch."""
     units: Units = field(default_factory=Units)
     links: dict[str, VirtualLink] = field(default_factory=dict[str, VirtualLink])
     """Living workers by name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping  # noqa: TC003 - the types of options are read at run time
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - as above
+from types import MappingProxyType
 from typing import Any, Literal
 
 import pytest
@@ -97,6 +98,8 @@ class Learn:
     betas: list[float] = field(default_factory=lambda: [0.9, 0.95])
     demonstrations = 0
     grouping = None
+    cotraining = None
+    compared = MappingProxyType(dict[str, Any]())
 
     def __post_init__(self) -> None:
         if self.lr <= 0:
@@ -121,6 +124,8 @@ class Copy:
     minibatches = 1
     demonstrations: int = 10
     grouping = None
+    cotraining = None
+    compared = MappingProxyType(dict[str, Any]())
 
     def check(self, spec: SimulatorSpec, model: Mapping[str, Field]) -> None:
         """Take everything."""

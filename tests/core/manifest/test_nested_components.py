@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,6 +66,8 @@ class Clip:
     cap: Correction | None = None
     demonstrations = 0
     grouping = None
+    cotraining = None
+    compared = MappingProxyType(dict[str, Any]())
 
     def check(self, spec: SimulatorSpec, model: Mapping[str, Field]) -> None:
         if getattr(self.cap, "at", None) == 1.0:

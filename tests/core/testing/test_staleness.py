@@ -42,6 +42,8 @@ class Faulty:
 
     fault: str
 
+    interrupts = False
+
     @property
     def needs(self) -> Sequence[str]:
         return ()

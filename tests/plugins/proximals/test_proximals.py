@@ -19,6 +19,7 @@ from rlvla.plugins.models.mlp import MLP
 from rlvla.plugins.proximals.behaviour import Behaviour
 from rlvla.plugins.proximals.ewma import Ewma
 from rlvla.plugins.proximals.interpolate import Interpolate
+from rlvla.plugins.proximals.interrupt import Interrupt
 from rlvla.plugins.proximals.old_logit_model import OldLogitModel
 from rlvla.plugins.proximals.recompute import Recompute
 from rlvla.plugins.proximals.snapshot import Snapshot
@@ -134,6 +135,24 @@ def test_a_snapshot_scores_each_decision_with_the_weights_of_its_version() -> No
         follower.arrive(made[0])
     size = sum(one.nbytes for one in policy.module.parameters())
     assert sum(one.nbytes for one in follower.state().values()) == 3 * size
+
+
+def test_an_interruption_scores_each_decision_before_the_weights_that_made_it_change() -> None:
+    policy = _policy()
+    follower, resumed = _follow(Interrupt(), policy), _follow(Interrupt(), policy)
+    follower.begin(3)
+    rows = _decided(policy, version=3)
+    fields = follower.arrive(rows)
+    _drift(policy, 1)
+    follower.begin(4)
+    current = torch.from_numpy(_log_prob(policy, rows))
+    scored = follower.log_prob({**rows, **fields}, current, 4).numpy()
+    np.testing.assert_allclose(scored, rows["log_prob"], atol=1e-5)
+    assert np.abs(current.numpy() - scored).max() > 0.01
+    resumed.restore(follower.state())
+    for one in (follower, resumed):
+        with pytest.raises(TrainingError, match=r"of version 3 is scored only now .* version 4$"):
+            one.arrive(rows)
 
 
 def test_the_old_logit_model_is_exact_up_to_one_version() -> None:
@@ -261,7 +280,7 @@ def test_proximal_policies_are_registered_and_load_no_torch() -> None:
     proximals.register(components)
     names = [*components.proximals]
     assert names == [
-        *("behaviour", "ewma", "interpolate"),
+        *("behaviour", "ewma", "interpolate", "interrupt"),
         *("old_logit_model", "recompute", "snapshot"),
     ]
     modules = ", ".join(f"rlvla.plugins.proximals.{name}" for name in names)

@@ -368,3 +368,21 @@ def test_lanes_of_a_batched_simulator_are_stepped_by_one_curve(
             np.testing.assert_allclose(await _seconds(step), [3.2])
 
     virtually(main())
+
+
+def test_decisions_that_wait_are_scored_in_forward_passes_by_the_weights_that_made_them(
+    virtually: Callable[..., object], setting: Callable[..., Any]
+) -> None:
+    """A forward pass is a third of the 4 s that a micro-batch of 8 takes."""
+
+    async def main() -> None:
+        async with setting().open() as (workers, _):
+            trainer, cell = workers.trainer, workers.cells[0]
+            await trainer.publish(1)
+            segment = await _segment(cell, 0, range(10))
+            np.testing.assert_allclose(await _seconds(trainer.foresee([segment])), [8 / 3])
+            await trainer.step()
+            with pytest.raises(ViolationError, match=r"version 1, the weights are those of 2"):
+                await trainer.foresee([segment])
+
+    virtually(main())
