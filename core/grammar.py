@@ -146,6 +146,22 @@ class Component:
         return OptionError(message, ("type",), wrong=name, known=[*self.registry])
 
 
+@dataclass(frozen=True)
+class Placed:
+    """The shape of a simulator: a component that may name the `python` which runs it."""
+
+    component: Component
+
+    def __call__(self, value: object) -> object:
+        """Construct the simulator, and check that `python` is a path, without looking there."""
+        if not isinstance(value, dict):
+            return self.component(value)
+        entries = dict(cast("dict[str, Any]", value))
+        if "python" in entries:
+            below("python", entries.pop("python"), Single(Path))
+        return self.component(entries)
+
+
 def below(key: Key, value: object, shape: Shape) -> object:
     """Read the item of a container at `key`; an error names the place."""
     try:
@@ -172,7 +188,7 @@ def grammar(components: Components, plugins: Mapping[str, Exception | None]) -> 
         "seed": Single(int, _seed),
         "environment": Single(list[str]),
         "plugins": Single(list[str], _Loaded(components, plugins)),
-        "simulator": component(components.simulators),
+        "simulator": Placed(component(components.simulators)),
         "model": component(components.models),
         "algorithm": algorithm,
         "budget": budget,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import rlvla
 from rlvla.core.checks import check
-from rlvla.core.component import OptionError, options_of
+from rlvla.core.component import OptionError, options_of, out_of_range
 from rlvla.core.document import Document, Mark, complain, dotted, dump, parse
+from rlvla.core.elsewhere import elsewhere
 from rlvla.core.grammar import DEFAULTS, grammar
 from rlvla.core.inheritance import Composer, merge, override
 from rlvla.core.interpolation import Interpolation, Secret
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 Environment: TypeAlias = Mapping[str, str]
 Loaded: TypeAlias = Mapping[str, "Exception | None"]
 """Name of each plugin, and what it raised when it was loaded."""
+
+PATIENCE_S = 300
+"""For the answer of an interpreter, where the runtime has no time-out for starts."""
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -132,7 +136,7 @@ def _resolve(
         shown = Interpolation(document.data, None).resolve()
         actual = Interpolation(document.data, environment).resolve()
         read = grammar(components, plugins)(actual)
-        manifest = _manifest(read, shown, components)
+        manifest = _inhabited(_manifest(read, shown, components), actual["simulator"])
         check(manifest)
     except OptionError as error:
         secrets = [value for _, value in _leaves(actual, ()) if isinstance(value, Secret)]
@@ -162,6 +166,19 @@ def _manifest(read: Mapping[str, Any], shown: Plain, components: Components) -> 
         output_dir=read["output_dir"],
         plain=plain,
     )
+
+
+def _inhabited(manifest: Manifest, simulator: object) -> Manifest:
+    """Return the manifest, its simulator asked in the interpreter that it names, if it does."""
+    if not isinstance(simulator, dict) or "python" not in simulator:
+        return manifest
+    python = Path(str(cast("Plain", simulator)["python"]))
+    within: float = getattr(manifest.runtime, "start_timeout_s", PATIENCE_S)
+    try:
+        found = elsewhere(manifest.simulator, python, within=within)
+    except OptionError as error:
+        raise out_of_range(error, options_of(manifest.simulator)).below("simulator") from None
+    return replace(manifest, simulator=found)
 
 
 def _phases(read: Mapping[str, Any], plain: Plain) -> tuple[Phase, ...]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from rlvla.core.generator import Generator
     from rlvla.core.interfaces import Policy
+    from rlvla.core.runtime.shard_job import ShardJob
     from rlvla.core.slots import Slots
     from rlvla.core.trainer import Trainer
 
@@ -46,10 +47,10 @@ def layout_of(job: Job) -> Layout:
     return Layout(spec, job.model.decision_fields(spec))
 
 
-def build_shard(job: Job, number: int, slots: Slots, memory: Memory) -> Shard:
+def build_shard(job: ShardJob, slots: Slots, memory: Memory) -> Shard:
     """Start the simulator of one shard."""
-    shard = Shard(job.simulator, job.lanes[number], slots)
-    shard.turn = _turn(job, "shard", memory)
+    shard = Shard(job.simulator, job.lanes, slots)
+    shard.turn = _turn(job.turn, memory)
     return shard
 
 
@@ -65,7 +66,7 @@ def build_trainer(job: Job, slots: Slots, memory: Memory) -> Trainer:
     shared = Weights(shapes, map_shared(memory.weights), banks=job.banks)
     trainer = Trainer(policy, job.algorithm, slots, shared, seed=job.seed)
     trainer.followers = follow(policy, job.algorithm, max_staleness=job.max_staleness)
-    trainer.turn = _turn(job, "trainer", memory)
+    trainer.turn = _turn(job.placement.turn("trainer"), memory)
     return trainer
 
 
@@ -77,7 +78,8 @@ def build_generator(job: Job, slots: Slots, memory: Memory) -> Generator:
     while os.fstat(memory.weights).st_size == 0:
         time.sleep(0.005)  # the trainer is being built at the same time
     weights = Weights(shapes_of(policy.module), map_shared(memory.weights), banks=job.banks)
-    return Generator(policy, slots, weights, turn=_turn(job, "generator", memory))
+    turn = _turn(job.placement.turn("generator"), memory)
+    return Generator(policy, slots, weights, turn=turn)
 
 
 def job_to_plain(job: Job) -> dict[str, Any]:
@@ -94,8 +96,7 @@ def job_from_plain(plain: Mapping[str, Any]) -> Job:
     return Job(**{**plain, **built})
 
 
-def _turn(job: Job, role: str, memory: Memory) -> AbstractContextManager[float]:
-    number = job.placement.turn(role)
+def _turn(number: int | None, memory: Memory) -> AbstractContextManager[float]:
     return NO_TURN if number is None else Turn(memory.turns, number)
 
 

@@ -15,15 +15,18 @@ import traceback
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
+from rlvla.core.component import construct
 from rlvla.core.errors import LaneLostError, RlvlaError
 from rlvla.core.memory import map_shared
 from rlvla.core.runtime import build, wire
-from rlvla.core.slots import Slots
+from rlvla.core.slots import Layout, Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from rlvla.core.runtime.shard_job import ShardJob
 
 PR_SET_PDEATHSIG = 1
 COMPANY_S = 0.0005
@@ -49,15 +52,23 @@ class Child:
     def _method(self, name: str) -> Callable[..., Any]:
         return self._build if name == "build" else getattr(self._worker, name)
 
-    def _build(self, role: str, number: int, plain: Mapping[str, Any]) -> None:
-        job = build.job_from_plain(plain)
-        slots = Slots(build.layout_of(job), job.slots, map_shared(self._memory.slots))
+    def _build(self, role: str, plain: Mapping[str, Any]) -> None:
         if role == "shard":
-            self._worker = build.build_shard(job, number, slots, self._memory)
-        elif role == "trainer":
+            self._build_shard(cast("ShardJob", construct(plain)))
+            return
+        job = build.job_from_plain(plain)
+        slots = self._slots(build.layout_of(job), job.slots)
+        if role == "trainer":
             self._worker = build.build_trainer(job, slots, self._memory)
         else:
             self._worker = build.build_generator(job, slots, self._memory)
+
+    def _build_shard(self, job: ShardJob) -> None:
+        slots = self._slots(Layout(job.spec, job.decision), job.slots)
+        self._worker = build.build_shard(job, slots, self._memory)
+
+    def _slots(self, layout: Layout, count: int) -> Slots:
+        return Slots(layout, count, map_shared(self._memory.slots))
 
 
 class Answers:

@@ -17,6 +17,7 @@ from rlvla.core.runtime.build import (
     build_trainer,
     layout_of,
 )
+from rlvla.core.runtime.shard_job import shard_job
 from rlvla.core.runtime.turn import seconds_used, turns_bytes, used
 from rlvla.core.slots import Slots
 from rlvla.core.workers import Cell, Workers
@@ -54,7 +55,8 @@ class Inline:
             ]
             numbers = range(len(job.lanes))
             shards = [
-                InlineShard(job.lanes[n], build_shard(_own(job), n, slots, memory)) for n in numbers
+                InlineShard(job.lanes[n], build_shard(shard_job(_own(job), n), slots, memory))
+                for n in numbers
             ]
             try:
                 seconds = seconds_used(turns.map())

@@ -6,12 +6,15 @@ import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rlvla.core.component import describe
+from rlvla.core.elsewhere import Elsewhere
 from rlvla.core.errors import PreflightError
 from rlvla.core.memory import SharedMemory
 from rlvla.core.runtime.build import job_to_plain, layout_of
 from rlvla.core.runtime.process import Launch
+from rlvla.core.runtime.shard_job import shard_job
 from rlvla.core.runtime.supervision import (
     Deadlines,
     Supervised,
@@ -70,7 +73,7 @@ class Local:
             crew = _Crew(self, job, Launch(rows.fd, weights.fd, turns.fd, logs))
             shards = [crew.shard(number) for number in range(len(job.lanes))]
             generators = [crew.generator(number) for number in range(job.generators)]
-            trainer = SupervisedTrainer(crew.worker("trainer", 0, "trainer"))
+            trainer = crew.trainer()
             workers: list[Worker] = [*shards, *generators, trainer]
             stack.push_async_callback(close, workers)
             await start(workers)
@@ -95,7 +98,6 @@ class _Crew:
 
     def __init__(self, options: Local, job: Job, launch: Launch) -> None:
         self._job = job
-        self._plain = job_to_plain(job)
         self._launch = launch
         self._deadlines = Deadlines(
             start=options.start_timeout_s,
@@ -106,13 +108,25 @@ class _Crew:
         )
 
     def shard(self, number: int) -> SupervisedShard:
-        worker = self.worker("shard", number, f"simulator-{number}")
+        job, launch = shard_job(self._job, number), self._placed(self._launch, "shard", number)
+        if isinstance(job.simulator, Elsewhere):
+            launch = replace(launch, interpreter=job.simulator.interpreter)
+            job = replace(job, simulator=job.simulator.simulator)
+        worker = self._worker(f"simulator-{number}", launch, ("shard", describe(job)))
         return SupervisedShard(self._job.lanes[number], worker)
 
     def generator(self, number: int) -> SupervisedGenerator:
-        return SupervisedGenerator(self.worker("generator", number, f"generator-{number}"))
+        launch = self._placed(self._launch, "generator", number)
+        recipe = ("generator", job_to_plain(self._job))
+        return SupervisedGenerator(self._worker(f"generator-{number}", launch, recipe))
 
-    def worker(self, role: str, number: int, name: str) -> Supervised:
-        resources = self._job.placement.of(role)
-        launch = replace(self._launch, number=number, resources=resources)
-        return Supervised(name, launch.connect, self._deadlines, (role, number, self._plain))
+    def trainer(self) -> SupervisedTrainer:
+        launch = self._placed(self._launch, "trainer", 0)
+        recipe = ("trainer", job_to_plain(self._job))
+        return SupervisedTrainer(self._worker("trainer", launch, recipe))
+
+    def _placed(self, launch: Launch, role: str, number: int) -> Launch:
+        return replace(launch, number=number, resources=self._job.placement.of(role))
+
+    def _worker(self, name: str, launch: Launch, recipe: tuple[str, dict[str, Any]]) -> Supervised:
+        return Supervised(name, launch.connect, self._deadlines, recipe)

@@ -6,18 +6,19 @@ import asyncio
 import os
 import socket
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rlvla.core.placement import Resources
 from rlvla.core.runtime import wire
+from rlvla.core.runtime.interpreter import own_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from rlvla.core.runtime.interpreter import Interpreter
     from rlvla.core.runtime.link import Listener
 
 
@@ -36,6 +37,8 @@ class Launch:
     number: int = 0
     """Of the worker in its group: which of the group's devices it has."""
     resources: Resources = field(default_factory=Resources)
+    interpreter: Interpreter | None = None
+    """Of another environment; None: that of this process."""
 
     def __post_init__(self) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -112,20 +115,29 @@ def _spawn(theirs: socket.socket, launch: Launch, log: int) -> subprocess.Popen[
     }
     arguments = [f"--{name}={fd}" for name, fd in {"parent": os.getpid(), **shared}.items()]
     cores = ",".join(map(str, launch.resources.cores))
+    command = launch.interpreter.command if launch.interpreter else own_command
     return subprocess.Popen(
-        [sys.executable, "-m", "rlvla.core.runtime.child", *arguments, f"--cores={cores}"],
+        command("rlvla.core.runtime.child", *arguments, f"--cores={cores}"),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
         pass_fds=list(shared.values()),
-        env=_environment(os.environ, launch),
+        env=environment(os.environ) | _devices(launch),
         start_new_session=True,
     )
 
 
-def _environment(parent: Mapping[str, str], launch: Launch) -> dict[str, str]:
-    """One thread a process: workers share the cores, and their barriers would stall each other."""
+def environment(parent: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables of a worker, which are set before it imports anything.
+
+    One thread a process: workers share the cores, and their barriers would stall each other.
+    PyOpenGL renders by the same platform as MuJoCo, where that is told.
+    """
+    platform = {"PYOPENGL_PLATFORM": parent["MUJOCO_GL"]} if "MUJOCO_GL" in parent else {}
     own = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LP_NUM_THREADS": "0"}
-    if gpus := launch.resources.gpus:
-        own["CUDA_VISIBLE_DEVICES"] = str(gpus[launch.number % len(gpus)])
-    return {**parent, **own}
+    return {**platform, **parent, **own}
+
+
+def _devices(launch: Launch) -> dict[str, str]:
+    gpus = launch.resources.gpus
+    return {"CUDA_VISIBLE_DEVICES": str(gpus[launch.number % len(gpus)])} if gpus else {}

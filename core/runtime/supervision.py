@@ -42,7 +42,7 @@ class Supervised:
         name: str,
         connect: Connect,
         deadlines: Deadlines,
-        recipe: tuple[str, int, Mapping[str, Any]],
+        recipe: tuple[str, Mapping[str, Any]],
     ) -> None:
         self.name = name
         self.deadlines = deadlines

@@ -12,6 +12,7 @@ from rlvla.core.runtime.build import (
     build_trainer,
     layout_of,
 )
+from rlvla.core.runtime.shard_job import shard_job
 from rlvla.core.segment import Segment
 from rlvla.core.slots import Slots
 from rlvla.core.types import Request, Start
@@ -53,7 +54,7 @@ class Bench:
         self.trainer = build_trainer(job, self.slots, memory)
         self.generator = build_generator(job, self.slots, memory)
         weights.close()
-        self.shard = build_shard(job, 0, self.slots, memory)
+        self.shard = build_shard(shard_job(job, 0), self.slots, memory)
         self.trainer.publish(0).result()
         self._used = 0
         self._starts = 0

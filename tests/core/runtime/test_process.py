@@ -14,13 +14,15 @@ from toys.line import Line
 from toys.processes import workers_of
 from toys.tiny import Tiny
 
+from rlvla.core.component import describe
 from rlvla.core.errors import LaneLostError, PluginError
 from rlvla.core.memory import SharedMemory
 from rlvla.core.placement import Resources
-from rlvla.core.runtime.build import job_to_plain, layout_of
+from rlvla.core.runtime.build import layout_of
 from rlvla.core.runtime.calls import AnswerError, Calls, WorkerDiedError
 from rlvla.core.runtime.local import Local
 from rlvla.core.runtime.process import Launch
+from rlvla.core.runtime.shard_job import shard_job
 from rlvla.core.runtime.supervision import Deadlines, Supervised, SupervisedShard
 from rlvla.core.slots import Slots
 from rlvla.core.types import Start
@@ -50,7 +52,7 @@ def with_shard(
 
     async def main() -> None:
         launch = Launch(slots=rows.fd, weights=weights.fd, turns=weights.fd, logs=logs)
-        recipe = ("shard", 0, job_to_plain(job))
+        recipe = ("shard", describe(shard_job(job, 0)))
         worker = Supervised("simulator-0", launch.connect, Deadlines(**deadlines), recipe)
         shard = SupervisedShard([0, 1], worker)
         try:

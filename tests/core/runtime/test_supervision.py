@@ -44,7 +44,7 @@ def test_a_batch_is_lost_if_a_lane_of_it_began_under_a_worker_that_has_ended() -
             links.append(Mortal(name, listener))
             return links[-1]
 
-        worker = Supervised("simulator", connect, Deadlines(), ("simulator", 0, {}))
+        worker = Supervised("simulator", connect, Deadlines(), ("simulator", {}))
         shard = SupervisedShard([0, 1], worker)
         await shard.reset_batch([(0, START, 0), (1, START, 1)])
         assert len(await shard.step_batch([(0, 0, 2), (1, 1, 3)])) == 2
