@@ -7,12 +7,12 @@ import os
 import subprocess
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - read at run time as the type of an option
 from typing import TYPE_CHECKING, Any
 
 from rlvla.core.component import OptionError, build, describe
 from rlvla.core.errors import PluginError, PreflightError
-from rlvla.core.interfaces import Simulator
+from rlvla.core.interfaces import Simulator  # noqa: TC001 - as Path
 from rlvla.core.memory import SharedMemory
 from rlvla.core.runtime.guest import UNFIT
 from rlvla.core.runtime.interpreter import interpreter_for
@@ -20,8 +20,6 @@ from rlvla.core.runtime.process import environment
 from rlvla.core.types import SimulatorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -42,16 +40,13 @@ class Elsewhere:
     """An environment, or the interpreter in it."""
     spec: SimulatorSpec
     tasks: tuple[str, ...]
+    lanes: int
+    """Lanes that train."""
 
     @property
     def interpreter(self) -> Interpreter:
         """What runs it."""
         return interpreter_for(self.python, describe(self.simulator))
-
-    @property
-    def lanes(self) -> int:
-        """Lanes that train."""
-        return self.simulator.lanes
 
     def start(self, lanes: int) -> None:
         """Refuse: only a worker process can have another interpreter."""
@@ -87,9 +82,15 @@ def elsewhere(simulator: Simulator, python: Path, *, within: float) -> Elsewhere
     described = describe(simulator)
     told = _told(interpreter_for(python, described), described, within)
     if "error" in told:
-        _refuse(*told["error"], python)
-    spec = build(SimulatorSpec, told["spec"])
-    return Elsewhere(simulator=simulator, python=python, spec=spec, tasks=tuple(told["tasks"]))
+        kind, message = told["error"]
+        _refuse(kind, message, python)
+    return Elsewhere(
+        simulator=simulator,
+        python=python,
+        spec=build(SimulatorSpec, told["spec"]),
+        tasks=tuple(told["tasks"]),
+        lanes=simulator.lanes,
+    )
 
 
 def _told(interpreter: Interpreter, described: dict[str, Any], within: float) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _executable(python: Path) -> Path:
 
 def _packages(described: Any) -> Iterator[str]:  # noqa: ANN401 - plain data
     if isinstance(described, list):
-        for item in cast("list[Any]", described):
+        for item in described:
             yield from _packages(item)
     elif isinstance(described, dict):
         entries = cast("dict[str, Any]", described)

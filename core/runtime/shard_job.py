@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 - read at run time as the type of an option
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rlvla.core.interfaces import Simulator
-from rlvla.core.types import Field, SimulatorSpec
+from rlvla.core.interfaces import Simulator  # noqa: TC001 - as Mapping
+from rlvla.core.types import Field, SimulatorSpec  # noqa: TC001 - as Mapping
 
 if TYPE_CHECKING:
     from rlvla.core.workers import Job

@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 
 import rlvla
-from rlvla.commands import manifests, plan, plugins, profile, run, trace
+from rlvla.commands import manifests, plan, plugins, profile, run, sim, trace
 from rlvla.commands.surroundings import Surroundings
 from rlvla.core.errors import ManifestError, RlvlaError
 
@@ -40,6 +40,10 @@ def app() -> typer.Typer:
     noun.command()(plugins.show)
     noun.command()(plugins.check)
     made.add_typer(noun, name="plugins")
+    noun = typer.Typer(no_args_is_help=True, help="Make environments for simulators.")
+    noun.command("list")(sim.list_)
+    noun.command()(sim.install)
+    made.add_typer(noun, name="sim")
     return made
 
 

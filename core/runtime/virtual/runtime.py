@@ -183,4 +183,4 @@ class _Crew:
             return make(world=self._world, dice=dice, start_s=self._options.start_s)
 
         connect = partial(self._world.link, make=born)
-        return Supervised(name, connect, self._options.deadlines, (name, 0, {}))
+        return Supervised(name, connect, self._options.deadlines, (name, {}))
