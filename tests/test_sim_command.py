@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,10 @@ from rlvla.core.errors import ManifestError, PreflightError
 from rlvla.core.pins import Pins
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from rlvla.core.plugins import Plugins
 
 
 class Pinned(Line):
@@ -20,7 +24,7 @@ class Pinned(Line):
 
 
 class Around(Surroundings):
-    def plugins(self, *, without=()):  # type: ignore[no-untyped-def]
+    def plugins(self, *, without: Sequence[str] = ()) -> Plugins:
         plugins = super().plugins(without=without)
         plugins.components.simulators.add("pinned", Pinned)
         return plugins
@@ -45,8 +49,7 @@ def test_pins_are_listed_with_where_their_environment_is(
 def test_what_is_installed_is_told_before_and_nothing_is_done_without_consent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("builtins.input", lambda *_: "n")
-    monkeypatch.setattr("click.termui.visible_prompt_func", lambda *_: "n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     with pytest.raises(typer.Abort):
         sim.install(context(tmp_path), "pinned", path=tmp_path / "new")
     told = capsys.readouterr().out
