@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rlvla.core.errors import PreflightError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 GUEST = Path(__file__).with_name("guest.py")
 LENT = ("rlvla", "pluggy")
@@ -59,12 +59,12 @@ def _executable(python: Path) -> Path:
     return found
 
 
-def _packages(described: Any) -> Iterator[str]:  # noqa: ANN401 - plain data
-    if isinstance(described, list):
-        for item in described:
+def _packages(described: object) -> Iterator[str]:
+    if isinstance(described, list | tuple):
+        for item in cast("Sequence[object]", described):
             yield from _packages(item)
     elif isinstance(described, dict):
-        entries = cast("dict[str, Any]", described)
+        entries = cast("dict[str, object]", described)
         module, colon, _ = str(entries.get("type", "")).partition(":")
         if colon:
             yield module.partition(".")[0]

@@ -121,7 +121,7 @@ def test_a_worker_that_cannot_be_built_says_why_and_is_gone(tmp_path: Path) -> N
             launch = Launch(slots=fd, weights=fd, turns=fd, logs=tmp_path)
             worker = Calls("simulator-0", launch.connect)
             with pytest.raises(AnswerError, match="KeyError: 'simulator'") as caught:
-                await worker.call("build", "shard", 0, {}, within=30)
+                await worker.call("build", "trainer", {}, within=30)
             assert caught.value.kind == "error"
             began = time.monotonic()
             await worker.close(30)
