@@ -164,7 +164,7 @@ def test_a_worker_has_the_cores_and_the_device_of_its_placement(tmp_path: Path) 
             )
             worker = Calls("generator-3", launch.connect)
             with pytest.raises(AnswerError):  # it has bound itself before it answers
-                await worker.call("build", "generator", 0, {}, within=30)
+                await worker.call("build", "generator", {}, within=30)
             (pid,) = workers_of()
             assert os.sched_getaffinity(pid) == {core}
             assert b"CUDA_VISIBLE_DEVICES=7" in _environment(pid)
