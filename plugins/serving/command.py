@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from rlvla.commands.surroundings import Surroundings
     from rlvla.plugins.serving.desk import Desk
 
-Host = Annotated[str, typer.Option(help="Address to listen at; another than this machine's own "
-                                        "loopback needs a key.")]
+Host = Annotated[
+    str,
+    typer.Option(
+        help="Address to listen at; another than this machine's own loopback needs a key."
+    ),
+]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")]
 Key = Annotated[
     str | None,

@@ -88,7 +88,9 @@ def _plain(value: object) -> dict[bytes, object]:
         if _DTYPE.fullmatch(array.dtype.str):
             shape = list(array.shape)
             return {ARRAY: True, DATA: array.tobytes(), DTYPE: array.dtype.str, SHAPE: shape}
-    raise TypeError(f"only plain data and arrays of numbers are sent, got {type(value)!r}")
+    raise TypeError(
+        f"only plain data and arrays of numbers are sent, got {type(cast('object', value)).__name__}"
+    )
 
 
 def _array(read: Mapping[object, object]) -> Array:
@@ -102,8 +104,7 @@ def _array(read: Mapping[object, object]) -> Array:
     expected = math.prod(size) * dtype.itemsize
     if len(data) != expected:
         raise MessageError(
-            f"an array of shape {size} and dtype {dtype.name} has {expected} bytes, "
-            f"not {len(data)}"
+            f"an array of shape {size} and dtype {dtype.name} has {expected} bytes, not {len(data)}"
         )
     return np.frombuffer(data, dtype).reshape(size)
 

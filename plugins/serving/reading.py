@@ -64,8 +64,11 @@ def _read(part: str, key: str, value: object, like: Array) -> Array:
     array = cast("Array", value) if isinstance(value, np.ndarray) else None
     is_image = like.dtype == np.uint8
     if array is None or array.shape != like.shape or not _fits(array, is_image=is_image):
-        raise MessageError(f"{key} must be {_array_words(like)}, it is {_described(value)}")
-    converted = array.astype(like.dtype)
+        raise MessageError(
+            f"{key} must be {_array_words(like)}, it is {_described(cast('object', value))}"
+        )
+    with np.errstate(over="ignore"):  # what is too large becomes infinite
+        converted = array.astype(like.dtype)
     if not is_image and not np.isfinite(converted).all():
         raise MessageError(f"{key} must be finite numbers")
     return converted
@@ -81,7 +84,7 @@ def _instruction(key: str, value: object) -> Array:
     try:
         return encode_instruction(value)
     except ValueError as error:  # too long, or half a surrogate
-        raise MessageError(f"{key}: {error}") from None
+        raise MessageError(f"{key}: {str(error)[:200]}") from None
 
 
 def _described(value: object) -> str:

@@ -74,11 +74,11 @@ class Client:
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
 
-    async def receive(self) -> Any:
+    async def receive(self) -> Any:  # noqa: ANN401 - a message
         message = await self.connection.recv()
         return message if isinstance(message, str) else unpack(message)
 
-    async def infer(self, observation: dict[str, object]) -> Any:
+    async def infer(self, observation: dict[str, object]) -> Any:  # noqa: ANN401 - a message
         await self.connection.send(pack(observation))
         return await self.receive()
 

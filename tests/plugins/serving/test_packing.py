@@ -4,7 +4,6 @@ import importlib
 import random
 from typing import TYPE_CHECKING, Any
 
-
 import numpy as np
 import pytest
 

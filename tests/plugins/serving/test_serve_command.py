@@ -34,8 +34,7 @@ SPEC = SimulatorSpec(
 )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_is_served_until_a_signal(run_dir: Path, tmp_path: Path, number: int) -> None:
+def test_a_run_is_served_until_ctrl_c(run_dir: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rlvla", "serve", str(run_dir), "--port", "0"]
     environment = dict(installed_environment(tmp_path))
     with subprocess.Popen(
@@ -54,7 +53,7 @@ def test_a_run_is_served_until_a_signal(run_dir: Path, tmp_path: Path, number: i
             answer = robot.recv()
             assert isinstance(answer, bytes)
             assert "actions" in str(unpack(answer))
-            served.send_signal(number)
+            served.send_signal(signal.SIGINT)
             out, err = served.communicate(timeout=60)
     assert (served.returncode, err) == (0, "")
     assert out.splitlines()[-1] == "stopped after 1 answers"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -48,7 +49,8 @@ def decided(policy: Policy, x: float, words: str) -> NDArray[np.float32]:
         "instruction": encode_instruction(words)[None],
     }
     greedy = np.zeros(1, np.float32)
-    actions = policy.act(row, seeds=np.zeros(1, np.uint64), temperature=greedy)["action"]
+    with torch.no_grad():
+        actions = policy.act(row, seeds=np.zeros(1, np.uint64), temperature=greedy)["action"]
     return np.asarray(actions[0], np.float32)
 
 
@@ -227,11 +229,13 @@ def test_a_message_that_is_too_large_ends_its_connection_alone(
     serve: Serve, client: Connect
 ) -> None:
     async def main() -> None:
-        async with serve() as url, client(url) as good, client(url) as bad:
+        async with serve() as url, client(url) as good:
             await good.receive()
-            await bad.receive()
+            bad = await connect(url, compression=None)
+            await bad.recv()
             with pytest.raises(ConnectionClosed) as closed:
-                await bad.infer(observed() | {"more": bytes((16 << 20) + 1)})
+                await bad.send(bytes((16 << 20) + 1))
+                await bad.recv()
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1009
             assert "actions" in await good.infer(observed())
@@ -247,7 +251,8 @@ def test_a_failing_policy_costs_one_client_its_connection_and_tells_nothing(
         async with served as url, client(url) as good, client(url) as bad:
             await good.receive()
             await bad.receive()
-            answers = await asyncio.gather(bad.infer(observed(2.0)), good.infer(observed()))
+            both = bad.infer(observed(2.0)), good.infer(observed())
+            answers: list[Any] = await asyncio.gather(*both)
             assert answers[0] == "the policy failed on this observation; the server's log has why"
             assert "actions" in answers[1]
             with pytest.raises(ConnectionClosed) as closed:
