@@ -88,9 +88,8 @@ def _plain(value: object) -> dict[bytes, object]:
         if _DTYPE.fullmatch(array.dtype.str):
             shape = list(array.shape)
             return {ARRAY: True, DATA: array.tobytes(), DTYPE: array.dtype.str, SHAPE: shape}
-    raise TypeError(
-        f"only plain data and arrays of numbers are sent, got {type(cast('object', value)).__name__}"
-    )
+    kind = type(cast("object", value)).__name__
+    raise TypeError(f"only plain data and arrays of numbers are sent, not a {kind}")
 
 
 def _array(read: Mapping[object, object]) -> Array:
