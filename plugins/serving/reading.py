@@ -64,9 +64,8 @@ def _read(part: str, key: str, value: object, like: Array) -> Array:
     array = cast("Array", value) if isinstance(value, np.ndarray) else None
     is_image = like.dtype == np.uint8
     if array is None or array.shape != like.shape or not _fits(array, is_image=is_image):
-        raise MessageError(
-            f"{key} must be {_array_words(like)}, it is {_described(cast('object', value))}"
-        )
+        given = _described(cast("object", value))
+        raise MessageError(f"{key} must be {_array_words(like)}, it is {given}")
     with np.errstate(over="ignore"):  # what is too large becomes infinite
         converted = array.astype(like.dtype)
     if not is_image and not np.isfinite(converted).all():

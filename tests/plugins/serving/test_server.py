@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from torch import Tensor, nn
+    from websockets.asyncio.client import ClientConnection
 
     from rlvla.core.interfaces import Policy, Scores
     from rlvla.core.types import Arrays
@@ -52,6 +53,12 @@ def decided(policy: Policy, x: float, words: str) -> NDArray[np.float32]:
     with torch.no_grad():
         actions = policy.act(row, seeds=np.zeros(1, np.uint64), temperature=greedy)["action"]
     return np.asarray(actions[0], np.float32)
+
+
+async def exchange(connection: ClientConnection, data: bytes) -> object:
+    """Return the answer to a message."""
+    await connection.send(data)
+    return await connection.recv()
 
 
 class Counting:
@@ -234,8 +241,7 @@ def test_a_message_that_is_too_large_ends_its_connection_alone(
             bad = await connect(url, compression=None)
             await bad.recv()
             with pytest.raises(ConnectionClosed) as closed:
-                await bad.send(bytes((16 << 20) + 1))
-                await bad.recv()
+                await exchange(bad, bytes((16 << 20) + 1))
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1009
             assert "actions" in await good.infer(observed())
