@@ -257,10 +257,13 @@ def test_a_failing_policy_costs_one_client_its_connection_and_tells_nothing(
         async with served as url, client(url) as good, client(url) as bad:
             await good.receive()
             await bad.receive()
-            both = bad.infer(observed(2.0)), good.infer(observed())
-            answers: list[Any] = await asyncio.gather(*both)
-            assert answers[0] == "the policy failed on this observation; the server's log has why"
-            assert "actions" in answers[1]
+            async with asyncio.TaskGroup() as both:
+                failed = both.create_task(bad.infer(observed(2.0)))
+                answered = both.create_task(good.infer(observed()))
+            assert (
+                failed.result() == "the policy failed on this observation; the server's log has why"
+            )
+            assert "actions" in answered.result()
             with pytest.raises(ConnectionClosed) as closed:
                 await bad.receive()
             assert closed.value.rcvd is not None
