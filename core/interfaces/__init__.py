@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from rlvla.core.interfaces.algorithm import Algorithm
 from rlvla.core.interfaces.model import Model, Policy, Scores
+from rlvla.core.interfaces.placing import Placeable
 from rlvla.core.interfaces.scheduler import Batching, BatchingRule, Sharding
 from rlvla.core.interfaces.simulator import BatchSimulator, ExpertSimulator, Simulator
 from rlvla.core.interfaces.staleness import Correction, Follower, Proximal
@@ -24,6 +25,7 @@ __all__ = [
     "Follower",
     "Logger",
     "Model",
+    "Placeable",
     "Policy",
     "Proximal",
     "Runtime",

@@ -52,12 +52,13 @@ class Child:
     def _build(self, role: str, number: int, plain: Mapping[str, Any]) -> None:
         job = build.job_from_plain(plain)
         slots = Slots(build.layout_of(job), job.slots, map_shared(self._memory.slots))
+        device = job.placement.device(role, number, visible=True)
         if role == "shard":
             self._worker = build.build_shard(job, number, slots, self._memory)
         elif role == "trainer":
-            self._worker = build.build_trainer(job, slots, self._memory)
+            self._worker = build.build_trainer(job, slots, self._memory, device=device)
         else:
-            self._worker = build.build_generator(job, slots, self._memory)
+            self._worker = build.build_generator(job, slots, self._memory, device=device)
 
 
 class Answers:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from rlvla.plugins.models.computing import freeze
 from rlvla.plugins.models.openvla import checkpoint, critic
 from rlvla.plugins.models.openvla.initialisation import initialise
 from rlvla.plugins.models.openvla.interface import interface_of
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from rlvla.plugins.models.openvla import OpenVLA
     from rlvla.plugins.models.openvla.presets import Architecture
 
+PARTS = {
+    "vision": "vision_backbone",
+    "projector": "projector",
+    "language": "language_model",
+}
+"""Modules that the option `freeze` names."""
+
 
 def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
     """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
@@ -36,9 +44,10 @@ def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
             initialise(network)
         else:
             checkpoint.fill(network, source, critic=reading.critic)
+        freeze(network, [PARTS[name] for name in options.freeze])
         if options.lora is not None:
             adapt(network, options.lora)
-    return OpenVLAPolicy(network, reading)
+    return OpenVLAPolicy(network, reading, options.compute)
 
 
 def value_head_of(

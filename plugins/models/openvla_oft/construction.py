@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from rlvla.plugins.models.computing import freeze
 from rlvla.plugins.models.openvla import checkpoint
-from rlvla.plugins.models.openvla.construction import adapt, value_head_of
+from rlvla.plugins.models.openvla.construction import PARTS, adapt, value_head_of
 from rlvla.plugins.models.openvla.initialisation import initialise
 from rlvla.plugins.models.openvla.reading import reading_of
 from rlvla.plugins.models.openvla_oft.components import component, refuse_unsupported
@@ -47,9 +48,10 @@ def build(options: OpenVLAOFT, spec: SimulatorSpec, *, seed: int) -> ParallelPol
             initialise(network)
         else:
             checkpoint.fill(network, source, critic=reading.critic, parts=parts)
+        freeze(network, [PARTS[name] for name in options.freeze])
         if options.lora is not None:
             adapt(network, options.lora)
-    return ParallelPolicy(network, reading, extent)
+    return ParallelPolicy(network, reading, options.compute, extent)
 
 
 def _wanted(options: OpenVLAOFT) -> list[str]:

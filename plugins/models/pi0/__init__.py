@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rlvla.core.types import Field
+from rlvla.plugins.models.compute import Compute
 from rlvla.plugins.models.flow.sampling import FlowSampling
 from rlvla.plugins.models.lora import LoRA
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.pi0.policy import PiPolicy
 
-__all__ = ["LoRA", "Pi0", "Pi05"]
+__all__ = ["Compute", "LoRA", "Pi0", "Pi05"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,13 @@ class Pi0:
     """Name of the statistics of the checkpoint (a folder in `assets`), if it has several."""
     lora: LoRA | None = None
     """Train low-rank adapters instead of the weights."""
+    freeze: list[Literal["vision", "projector", "language", "words", "expert"]] = field(
+        default_factory=list[Literal["vision", "projector", "language", "words", "expert"]]
+    )
+    """Parts that are not trained at all, by adapters neither: the tower, what maps its features to
+    tokens, the layers of the language model, its embedding, the action expert."""
+    compute: Compute = field(default_factory=Compute)
+    """Precision, memory and speed."""
 
     def __post_init__(self) -> None:
         if self.chunk is not None and self.chunk < 1:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from rlvla.plugins.models.computing import freeze
 from rlvla.plugins.models.directory import directory
 from rlvla.plugins.models.flow.sampler import Sampler
 from rlvla.plugins.models.pi0 import checkpoint, heads, presets
@@ -33,6 +34,16 @@ if TYPE_CHECKING:
     from rlvla.plugins.models.pi0.presets import Architecture
     from rlvla.plugins.models.pi0.tokenizer import Tokenizer
 
+_MODEL = "paligemma_with_expert.paligemma.model."
+PARTS = {
+    "vision": f"{_MODEL}vision_tower",
+    "projector": f"{_MODEL}multi_modal_projector",
+    "language": f"{_MODEL}language_model",
+    "words": "paligemma_with_expert.paligemma.lm_head",
+    "expert": "paligemma_with_expert.gemma_expert",
+}
+"""Modules that the option `freeze` names."""
+
 
 def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
     """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
@@ -48,6 +59,7 @@ def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
             path = directory(str(options.checkpoint))
             checkpoint.fill(network, tensors, path, reading.value_from)
         _freeze(network, output=options.value_from == "prefix" and not options.detach)
+        freeze(network, [PARTS[name] for name in options.freeze])
         if options.lora is not None:
             _adapt(network, options.lora)
     sampler = Sampler(
@@ -57,7 +69,7 @@ def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
         chunk=options.chunk or interface.horizon,
         dimensions=spec.action_dim,
     )
-    return PiPolicy(network, sampler, reading)
+    return PiPolicy(network, sampler, reading, options.compute)
 
 
 def _tensors(options: Pi0) -> Mapping[str, Tensor] | None:
@@ -138,7 +150,12 @@ def _reading(options: Pi0, spec: SimulatorSpec, interface: Interface) -> Reading
         interface=interface,
         cameras=matched(options.cameras, tuple(spec.cameras), interface.cameras),
         tokenizer=tokenizer,
-        prompter=Prompter(tokenizer, room=interface.tokens, discrete=options.discrete),
+        prompter=Prompter(
+            tokenizer,
+            room=interface.tokens,
+            discrete=options.discrete,
+            multiple=options.compute.multiple,
+        ),
         scales=_scales(options, spec).fitted(spec),
         low=spec.action_low,
         high=spec.action_high,

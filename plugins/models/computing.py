@@ -1,0 +1,155 @@
+"""What `Compute` says, done: precision, recomputation and the memory that weights are kept in."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache, partial, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from rlvla.plugins.models.compute import Compute
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+REDUCED = torch.bfloat16
+LARGE = (nn.Linear, nn.Conv2d, nn.Embedding)
+"""Modules that are computed in fewer bits whatever their weights are kept in."""
+SHAPES = 64
+"""Compiled forms of one layer, each for its own sizes; more are an error: `padding` is missing."""
+_RECOMPUTES = ContextVar("recomputes", default=False)
+_COMPILES = ContextVar("compiles", default=False)
+
+
+class Computed(Protocol):
+    """Who has options of computing, and is somewhere."""
+
+    @property
+    def compute(self) -> Compute:
+        """The options."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        ...
+
+
+def reduces(options: Compute, device: torch.device) -> bool:
+    """Whether products on this device are bfloat16."""
+    if options.precision == "auto":
+        return device.type == "cuda"
+    return options.precision == "bfloat16"
+
+
+Self = TypeVar("Self", bound=Computed)
+
+
+def computed(
+    method: Callable[Concatenate[Self, P], R],
+) -> Callable[Concatenate[Self, P], R]:
+    """Have a method of a policy compute as its options say."""
+
+    @wraps(method)
+    def within(self: Self, *args: P.args, **options: P.kwargs) -> R:
+        with computing(self.compute, self.device):
+            return method(self, *args, **options)
+
+    return within
+
+
+@contextmanager
+def computing(options: Compute, device: torch.device) -> Generator[None]:
+    """Compute as the options say."""
+    recomputes, compiles = _RECOMPUTES.set(options.checkpointing), _COMPILES.set(options.compile)
+    try:
+        with torch.autocast(device.type, REDUCED, enabled=reduces(options, device)):
+            yield
+    finally:
+        _RECOMPUTES.reset(recomputes)
+        _COMPILES.reset(compiles)
+
+
+def precise(device: torch.device) -> torch.autocast:
+    """Compute in float32, whatever is around."""
+    return torch.autocast(device.type, enabled=False)
+
+
+def reduced(x: Tensor) -> Tensor:
+    """Return what layers hand on in the precision of their products."""
+    return x.to(REDUCED) if torch.is_autocast_enabled(x.device.type) else x
+
+
+def through(layer: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
+    """Return what a layer makes of its inputs: compiled, or keeping no more than these."""
+    if torch.is_grad_enabled():
+        called = partial(_kept, layer) if _RECOMPUTES.get() else layer
+    else:
+        called = _compiled(layer) if _COMPILES.get() else layer
+    return called(*args, **options)
+
+
+def _kept(layer: Callable[..., R], *args: object, **options: object) -> R:
+    call: Any = checkpoint
+    return cast("R", call(layer, *args, use_reentrant=False, preserve_rng_state=False, **options))
+
+
+def _compiled(layer: Callable[..., R]) -> Callable[..., R]:
+    """Return a layer compiled; modules of one class are compiled together."""
+    if isinstance(layer, nn.Module):
+        return partial(_compile(type(layer).forward), layer)
+    return _compile(layer)
+
+
+@cache
+def _compile(function: Callable[..., R]) -> Callable[..., R]:
+    compiled: Callable[..., R] = torch.compile(function, dynamic=False)
+    limits = {"recompile_limit": SHAPES, "fail_on_recompile_limit_hit": True}
+
+    @wraps(function)
+    def call(*args: object, **options: object) -> R:
+        with cast("Any", torch)._dynamo.config.patch(limits):
+            return compiled(*args, **options)
+
+    return call
+
+
+def place(
+    network: nn.Module,
+    device: torch.device,
+    options: Compute,
+    *,
+    trains: bool,
+    precise: Sequence[str],
+) -> None:
+    """Move a network, its weights in as few bits as their use needs.
+
+    Modules whose names begin like one of `precise` keep theirs. If it `trains`, so do those that
+    are trained: they collect steps that are too small for bfloat16.
+    """
+    if reduces(options, device):
+        for weight in _large(network, tuple(precise)):
+            if not (trains and weight.requires_grad):
+                weight.data = weight.data.to(REDUCED)
+    network.to(device)
+
+
+def _large(network: nn.Module, precise: tuple[str, ...]) -> Iterator[nn.Parameter]:
+    # torch leaves a default untyped here, which strict checkers refuse.
+    modules = cast("Iterator[tuple[str, nn.Module]]", cast("Any", network).named_modules())
+    for name, module in modules:
+        if isinstance(module, LARGE) and not name.startswith(precise):
+            yield from module.parameters(recurse=False)
+
+
+def freeze(network: nn.Module, modules: Sequence[str]) -> None:
+    """Keep these modules as they are."""
+    for name in modules:
+        network.get_submodule(name).requires_grad_(requires_grad=False)
