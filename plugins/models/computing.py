@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from rlvla.core.errors import TrainingError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
@@ -22,6 +24,8 @@ R = TypeVar("R")
 REDUCED = torch.bfloat16
 LARGE = (nn.Linear, nn.Conv2d, nn.Embedding)
 """Modules that are computed in fewer bits whatever their weights are kept in."""
+BACKEND = "inductor"
+"""What torch compiles with."""
 SHAPES = 64
 """Compiled forms of one layer, each for its own sizes; more are an error: `padding` is missing."""
 _RECOMPUTES = ContextVar("recomputes", default=False)
@@ -104,19 +108,29 @@ def _kept(layer: Callable[..., R], *args: object, **options: object) -> R:
 def _compiled(layer: Callable[..., R]) -> Callable[..., R]:
     """Return a layer compiled; modules of one class are compiled together."""
     if isinstance(layer, nn.Module):
-        return partial(_compile(type(layer).forward), layer)
-    return _compile(layer)
+        return partial(compiled(type(layer).forward), layer)
+    return compiled(layer)
 
 
 @cache
-def _compile(function: Callable[..., R]) -> Callable[..., R]:
-    compiled: Callable[..., R] = torch.compile(function, dynamic=False)
+def compiled(function: Callable[..., R]) -> Callable[..., R]:
+    """Return a function compiled for each size of its inputs."""
+    # It takes a second to import, which who compiles nothing need not wait for.
+    from torch._dynamo import config, exc
+
+    done: Callable[..., R] = torch.compile(function, dynamic=False, backend=BACKEND)
     limits = {"recompile_limit": SHAPES, "fail_on_recompile_limit_hit": True}
 
     @wraps(function)
     def call(*args: object, **options: object) -> R:
-        with cast("Any", torch)._dynamo.config.patch(limits):
-            return compiled(*args, **options)
+        try:
+            with cast("Any", config).patch(limits):
+                return done(*args, **options)
+        except exc.FailOnRecompileLimitHit as error:
+            raise TrainingError(
+                f"model.compute.compile: batches came in so many sizes that a layer would be "
+                f"compiled more than {SHAPES} times; give schedulers.batching a padding"
+            ) from error
 
     return call
 
