@@ -69,6 +69,11 @@ class Pi0:
         """The state is a part of the prompt."""
         return False
 
+    @property
+    def starts_from_noise(self) -> bool:
+        """The seed matters at temperature 0, too."""
+        return self.sampling.start == "noise"
+
     def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
         """Return the fields of a row that `act` writes; raise ValueError for an unfit simulator."""
         from rlvla.plugins.models.pi0.interface import interface_of

@@ -103,7 +103,9 @@ def test_a_copy_takes_over_trained_weights_rounded(model: Large, spec: Simulator
     trainer.place(CPU, trains=True)
     generator.place(CPU, trains=False)
     masters = dict(trainer.module.named_parameters())
-    kept = [name for name, one in generator.module.named_parameters() if one.dtype != torch.bfloat16]
+    kept = [
+        name for name, one in generator.module.named_parameters() if one.dtype != torch.bfloat16
+    ]
     assert all(one.dtype == torch.float32 for one in masters.values() if one.requires_grad)
     assert any(name.startswith("value_head.") for name in kept)
     for name, one in generator.module.named_parameters():
