@@ -8,6 +8,7 @@ cheap, and importing it pulls in neither torch nor a simulator; what is expensiv
 from __future__ import annotations
 
 from rlvla.core.interfaces.algorithm import Algorithm
+from rlvla.core.interfaces.measured import Measured
 from rlvla.core.interfaces.model import Model, Policy, Scores
 from rlvla.core.interfaces.placing import Placeable
 from rlvla.core.interfaces.scheduler import Batching, BatchingRule, Sharding
@@ -24,6 +25,7 @@ __all__ = [
     "ExpertSimulator",
     "Follower",
     "Logger",
+    "Measured",
     "Model",
     "Placeable",
     "Policy",

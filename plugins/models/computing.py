@@ -28,6 +28,7 @@ BACKEND = "inductor"
 """What torch compiles with."""
 SHAPES = 64
 """Compiled forms of one layer, each for its own sizes; more are an error: `padding` is missing."""
+_TAPE: ContextVar[Tape | None] = ContextVar("tape", default=None)
 _RECOMPUTES = ContextVar("recomputes", default=False)
 _COMPILES = ContextVar("compiles", default=False)
 
@@ -44,6 +45,24 @@ class Computed(Protocol):
     def device(self) -> torch.device:
         """Where its weights are."""
         ...
+
+
+class Tape(Protocol):
+    """Who watches layers at work."""
+
+    def watch(self, layer: Callable[[], R], inputs: tuple[object, ...]) -> R:
+        """Return what a layer makes of its inputs."""
+        ...
+
+
+@contextmanager
+def watched(tape: Tape) -> Generator[None]:
+    """Have all layers watched."""
+    token = _TAPE.set(tape)
+    try:
+        yield
+    finally:
+        _TAPE.reset(token)
 
 
 def reduces(options: Compute, device: torch.device) -> bool:
@@ -93,6 +112,9 @@ def reduced(x: Tensor) -> Tensor:
 
 def through(layer: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
     """Return what a layer makes of its inputs: compiled, or keeping no more than these."""
+    tape = _TAPE.get()
+    if tape is not None:
+        return tape.watch(partial(layer, *args, **options), args)
     if torch.is_grad_enabled():
         called = partial(_kept, layer) if _RECOMPUTES.get() else layer
     else:
@@ -152,7 +174,8 @@ def place(
         for weight in _large(network, tuple(precise)):
             if not (trains and weight.requires_grad):
                 weight.data = weight.data.to(REDUCED)
-    network.to(device)
+    if any(one.device != device for one in network.parameters()):
+        network.to(device)
 
 
 def _large(network: nn.Module, precise: tuple[str, ...]) -> Iterator[nn.Parameter]:

@@ -11,8 +11,9 @@ from rlvla.plugins.models.lora import LoRA
 from rlvla.plugins.models.openvla.conventions import Family
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from rlvla.core.footprint import Footprint
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.openvla.policy import OpenVLAPolicy
 
@@ -90,3 +91,16 @@ class OpenVLA:
         from rlvla.plugins.models.openvla.construction import build
 
         return build(self, spec, seed=seed)
+
+    def outline(self, spec: SimulatorSpec) -> OpenVLAPolicy:
+        """Build the policy with any weights; see `footprint.Outlined`."""
+        from rlvla.plugins.models.openvla.construction import build
+
+        return build(self, spec, seed=0, outline=True)
+
+    def footprints(self, spec: SimulatorSpec, *, device: str) -> Sequence[Footprint]:
+        """Return what the policy takes of memory, as it is and trained in full or with adapters."""
+        from rlvla.plugins.models.footprint import footprints
+
+        other = LoRA() if self.lora is None else None
+        return footprints(self, spec, device, other)

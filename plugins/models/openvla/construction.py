@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,17 +33,22 @@ PARTS = {
 """Modules that the option `freeze` names."""
 
 
-def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
-    """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
+def build(
+    options: OpenVLA, spec: SimulatorSpec, *, seed: int, outline: bool = False
+) -> OpenVLAPolicy:
+    """Build the policy in float32 on the CPU; raise ValueError if options and files disagree.
+
+    An `outline` has any weights.
+    """
     interface = interface_of(options, spec)
     reading, source = reading_of(options, interface), interface.source
-    with seeded(seed):
+    with nullcontext() if outline else seeded(seed):
         value_head = value_head_of(options, spec, interface.architecture)
-        with torch.device("cpu" if source is None else "meta"):
+        with torch.device("meta" if outline or source is not None else "cpu"):
             network = Network(interface.architecture, value_head)
-        if source is None:
+        if source is None and not outline:
             initialise(network)
-        else:
+        elif source is not None and not outline:
             checkpoint.fill(network, source, critic=reading.critic)
         freeze(network, [PARTS[name] for name in options.freeze])
         if options.lora is not None:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from rlvla.plugins.models.computing import computed, place, precise
 from rlvla.plugins.models.openvla.actions import actions_of, tokens_of
 from rlvla.plugins.models.openvla.checkpoint import restore, save_checkpoint
+from rlvla.plugins.models.openvla.decoder import Cache
 from rlvla.plugins.models.openvla.sampling import draw, gumbel
 
 if TYPE_CHECKING:
@@ -107,6 +108,14 @@ class OpenVLAPolicy:
         ids = tokens_of(batch["action"], self.reading.statistics, self._vocabulary)
         tokens = self._tensor(ids)
         return self._cross_entropy(self._teach(batch, tokens[:, 0]), tokens).mean((1, 2))
+
+    @computed
+    def remembered(self, observations: Arrays) -> list[Tensor]:
+        """Return keys and values of a decision; see `footprint.Outline`."""
+        sequence = self._prefix(observations)
+        cache = Cache(sequence.valid.shape[1] + len(self.reading.statistics.low) - 1)
+        self.module.hidden(sequence, last=1, cache=cache)
+        return [one for layer in cache.layers for one in layer]
 
     def save(self, directory: str) -> None:
         """Write a checkpoint that the option `checkpoint` can name."""

@@ -94,6 +94,11 @@ class ParallelPolicy(OpenVLAPolicy):
         weight = self._tensor(valid.astype(np.float32))
         return (loss.mean(-1) * weight).sum(1) / weight.sum(1).clamp(min=1)
 
+    def remembered(self, observations: Arrays) -> list[Tensor]:
+        """Return nothing: there is one pass; see `footprint.Outline`."""
+        del observations
+        return []
+
     def _regressed(self, hidden: Tensor) -> Tensor:
         """Return actions in [-1, 1], [B, C, D]."""
         if self.module.action_head is None:

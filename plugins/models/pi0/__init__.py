@@ -14,8 +14,9 @@ from rlvla.plugins.models.flow.sampling import FlowSampling
 from rlvla.plugins.models.lora import LoRA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from rlvla.core.footprint import Footprint
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.pi0.policy import PiPolicy
 
@@ -88,6 +89,19 @@ class Pi0:
         from rlvla.plugins.models.pi0.construction import build
 
         return build(self, spec, seed=seed)
+
+    def outline(self, spec: SimulatorSpec) -> PiPolicy:
+        """Build the policy with any weights; see `footprint.Outlined`."""
+        from rlvla.plugins.models.pi0.construction import build
+
+        return build(self, spec, seed=0, outline=True)
+
+    def footprints(self, spec: SimulatorSpec, *, device: str) -> Sequence[Footprint]:
+        """Return what the policy takes of memory, as it is and trained in full or with adapters."""
+        from rlvla.plugins.models.footprint import footprints
+
+        other = LoRA() if self.lora is None else None
+        return footprints(self, spec, device, other)
 
 
 @dataclass(frozen=True, kw_only=True)

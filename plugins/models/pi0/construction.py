@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +14,7 @@ from rlvla.plugins.models.pi0 import checkpoint, heads, presets
 from rlvla.plugins.models.pi0.cameras import matched
 from rlvla.plugins.models.pi0.initialisation import initialise
 from rlvla.plugins.models.pi0.interface import interface_of
+from rlvla.plugins.models.pi0.layouts import published
 from rlvla.plugins.models.pi0.network import Network
 from rlvla.plugins.models.pi0.policy import PiPolicy, Reading
 from rlvla.plugins.models.pi0.prompt import Prompter
@@ -21,6 +23,7 @@ from rlvla.plugins.models.pi0.sizes import architecture_of
 from rlvla.plugins.models.pi0.tokenizer import FileTokenizer, SmallTokenizer
 from rlvla.plugins.models.privileged import privileged
 from rlvla.plugins.models.seeded import seeded
+from rlvla.plugins.models.tensors import outlined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,17 +48,20 @@ PARTS = {
 """Modules that the option `freeze` names."""
 
 
-def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
-    """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
+def build(options: Pi0, spec: SimulatorSpec, *, seed: int, outline: bool = False) -> PiPolicy:
+    """Build the policy in float32 on the CPU; raise ValueError if options and files disagree.
+
+    An `outline` has any weights.
+    """
     interface = interface_of(options, spec)
     reading = _reading(options, spec, interface)
-    tensors = _tensors(options)
+    tensors = _outlined(options) if outline else _tensors(options)
     architecture = _architecture(options, spec, interface, tensors)
-    with seeded(seed):
-        network = _network(options, spec, architecture, empty=tensors is not None)
-        if tensors is None:
+    with nullcontext() if outline else seeded(seed):
+        network = _network(options, spec, architecture, empty=outline or tensors is not None)
+        if tensors is None and not outline:
             initialise(network)
-        else:
+        elif tensors is not None and not outline:
             path = directory(str(options.checkpoint))
             checkpoint.fill(network, tensors, path, reading.value_from)
         _freeze(network, output=options.value_from == "prefix" and not options.detach)
@@ -70,6 +76,11 @@ def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
         dimensions=spec.action_dim,
     )
     return PiPolicy(network, sampler, reading, options.compute)
+
+
+def _outlined(options: Pi0) -> Mapping[str, Tensor] | None:
+    path = options.checkpoint
+    return None if path is None else published(outlined(directory(path)))
 
 
 def _tensors(options: Pi0) -> Mapping[str, Tensor] | None:

@@ -162,6 +162,11 @@ class PiPolicy:
 
         return denoise
 
+    @computed
+    def remembered(self, observations: Arrays) -> list[Tensor]:
+        """Return keys and values of images and prompt; see `footprint.Outline`."""
+        return [one for layer in self.see(observations).prefix.seen for one in layer]
+
     def save(self, directory: str) -> None:
         """Write a checkpoint that the option `checkpoint` can name."""
         save_checkpoint(self, directory)
