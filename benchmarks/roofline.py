@@ -66,9 +66,7 @@ def counted(module: nn.Module) -> Generator[Work]:
     def read(layer: nn.Module, *_: object) -> None:
         work.bytes += sum(one.nbytes for one in layer.parameters(recurse=False))
 
-    hooks = [
-        one.register_forward_hook(read) for one in module.modules() if isinstance(one, LARGE)
-    ]
+    hooks = [one.register_forward_hook(read) for one in module.modules() if isinstance(one, LARGE)]
     counter: Any = FlopCounterMode(display=False)
     try:
         with counter:

@@ -18,7 +18,7 @@ class Footprint:
     frozen: int
     """Of the weights that are not trained, as a trainer holds them."""
     masters: int
-    """Of the weights that are trained. Gradients take as much again, AdamW's state twice as much."""
+    """Of the weights that are trained; of gradients as much again, of AdamW's state twice."""
     reduced: int
     """Of copies in which trained weights are multiplied with, if these are others."""
     kept: int

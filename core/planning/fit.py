@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def findings(manifest: Manifest, cells: int, *, gpu_bytes: int | None = None) -> Iterator[Finding]:
-    """Look at a manifest in so many cells: memory, batches, lanes; `gpu_bytes` is what a GPU has."""
+    """Look at a manifest in so many cells: memory, batches, lanes.
+
+    `gpu_bytes` is what a GPU has, if it is not one of this machine.
+    """
     yield _memory(manifest, cells)
     yield _passes(manifest, cells)
     yield _rounds(manifest)

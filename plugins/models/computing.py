@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache, partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
@@ -85,7 +85,7 @@ def computed(
         with computing(self.compute, self.device):
             return method(self, *args, **options)
 
-    return within
+    return cast("Callable[Concatenate[Self, P], R]", within)
 
 
 @contextmanager
@@ -93,21 +93,26 @@ def computing(options: Compute, device: torch.device) -> Generator[None]:
     """Compute as the options say."""
     recomputes, compiles = _RECOMPUTES.set(options.checkpointing), _COMPILES.set(options.compile)
     try:
-        with torch.autocast(device.type, REDUCED, enabled=reduces(options, device)):
+        with torch.autocast(device.type, REDUCED) if reduces(options, device) else nullcontext():
             yield
     finally:
         _RECOMPUTES.reset(recomputes)
         _COMPILES.reset(compiles)
 
 
-def precise(device: torch.device) -> torch.autocast:
+def precise(device: torch.device) -> AbstractContextManager[None]:
     """Compute in float32, whatever is around."""
-    return torch.autocast(device.type, enabled=False)
+    return torch.autocast(device.type, enabled=False) if _is_reducing(device) else nullcontext()
 
 
 def reduced(x: Tensor) -> Tensor:
     """Return what layers hand on in the precision of their products."""
-    return x.to(REDUCED) if torch.is_autocast_enabled(x.device.type) else x
+    return x.to(REDUCED) if _is_reducing(x.device) else x
+
+
+def _is_reducing(device: torch.device) -> bool:
+    kind = device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
 def through(layer: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:

@@ -89,7 +89,7 @@ def _footprint(model: Outlined, spec: SimulatorSpec) -> Footprint:
     with torch.device("meta"):
         policy = model.outline(spec)
     with FakeTensorMode():
-        _pretend(policy.module)
+        pretend(policy.module, CPU)
         policy.place(CPU, trains=True)
         weights = [*policy.module.parameters()]
         trained, frozen = ([one for one in weights if one.requires_grad == yes] for yes in (1, 0))
@@ -114,19 +114,17 @@ def _footprint(model: Outlined, spec: SimulatorSpec) -> Footprint:
         )
 
 
-def _pretend(network: nn.Module) -> None:
-    """Make tensors without a device some that claim to be the CPU's, in the present mode.
+def pretend(network: nn.Module, device: torch.device) -> None:
+    """Make its tensors some that claim to be on a device, in the present mode.
 
     What is kept for a backward pass depends on the kernels, of which none is for no device.
     """
     for module in network.modules():
         for name, one in module.named_parameters(recurse=False):
-            made = nn.Parameter(
-                torch.empty(one.shape, dtype=one.dtype), requires_grad=one.requires_grad
-            )
-            module.register_parameter(name, made)
-        for name, one in module.named_buffers(recurse=False):
-            setattr(module, name, torch.empty(one.shape, dtype=one.dtype))
+            made = torch.empty(one.shape, dtype=one.dtype, device=device)
+            module.register_parameter(name, nn.Parameter(made, requires_grad=one.requires_grad))
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype, device=device))
 
 
 def _evaluated(policy: Outline, model: Outlined, spec: SimulatorSpec, rows: int) -> Tape:

@@ -106,4 +106,4 @@ class FlowPolicy:
         self.module.load_state_dict(_FILES.load_file(Path(directory, "model.safetensors")))
 
     def _tensor(self, array: Array) -> Tensor:
-        return torch.from_numpy(array).to(self.module.velocity.weight.device)
+        return torch.from_numpy(array).to(next(self.module.parameters()).device)

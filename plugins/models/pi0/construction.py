@@ -152,7 +152,15 @@ def _adapt(network: Network, options: LoRA) -> None:
     from rlvla.plugins.models.adapters import add_adapters
 
     own = [name for name in ("value_head", "noise_head") if name in dict(network.named_children())]
-    add_adapters(network, options, heads=own)
+    whole = [PARTS["vision"], PARTS["projector"], *_own_layers(network)]
+    openpi = options.target_modules == "openpi"
+    add_adapters(network, options, heads=own, whole=whole if openpi else ())
+
+
+def _own_layers(network: Network) -> list[str]:
+    """Return the names of the flow's own layers."""
+    starts = ("action_", "state_", "time_")
+    return [name for name, _ in network.named_children() if name.startswith(starts)]
 
 
 def _reading(options: Pi0, spec: SimulatorSpec, interface: Interface) -> Reading:

@@ -3,74 +3,26 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toys.every_model import MODELS
 
-from rlvla.core.types import SimulatorSpec, encode_instruction
-from rlvla.plugins.models.cnn import CNN
-from rlvla.plugins.models.flow.sampling import FlowSampling
-from rlvla.plugins.models.flow_mlp import FlowMLP
-from rlvla.plugins.models.latency import LatencyModel
-from rlvla.plugins.models.mlp import MLP
-from rlvla.plugins.models.openvla import OpenVLA
-from rlvla.plugins.models.openvla_oft import OpenVLAOFT
-from rlvla.plugins.models.pi0 import Pi0, Pi05
+from rlvla.core.types import encode_instruction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rlvla.core.interfaces import Model, Policy
-    from rlvla.core.types import Array
+    from rlvla.core.interfaces import Policy
+    from rlvla.core.types import Array, SimulatorSpec
 
-SPEC = SimulatorSpec(
-    cameras={"top": (32, 32)},
-    proprio=3,
-    privileged=5,
-    action_low=(-1.0, -0.5, 0.0, 2.0),
-    action_high=(1.0, 0.5, 1.0, 6.0),
-    max_steps=10,
-    control_hz=5.0,
-)
-DISCRETE = SimulatorSpec(
-    cameras={},
-    proprio=3,
-    privileged=0,
-    action_low=(0.0, 0.0),
-    action_high=(4.0, 1.0),
-    max_steps=10,
-    control_hz=5.0,
-    discrete=True,
-)
-SAMPLINGS = {
-    f"{kind}_{stochastic}_{reduce}": FlowSampling(
-        kind=kind, stochastic=stochastic, reduce=reduce, steps=3
-    )
-    for kind in ("sde", "noise", "cps")
-    for stochastic in ("one", "all")
-    for reduce in ("sum", "mean")
-}
-MODELS: dict[str, tuple[Model, SimulatorSpec]] = {
-    "mlp": (MLP(), SPEC),
-    "mlp_discrete": (MLP(), DISCRETE),
-    "cnn": (CNN(), SPEC),
-    "latency": (LatencyModel(chunk=2), SPEC),
-    "openvla": (OpenVLA(), SPEC),
-    "oft": (OpenVLAOFT(chunk=2, proprio=True, values="action"), SPEC),
-    **{
-        f"flow_mlp_{name}": (FlowMLP(sampling=one, chunk=2), SPEC)
-        for name, one in SAMPLINGS.items()
-    },
-    **{f"pi0_{name}": (Pi0(sampling=one, chunk=2), SPEC) for name, one in SAMPLINGS.items()},
-    **{f"pi05_{name}": (Pi05(sampling=one), SPEC) for name, one in SAMPLINGS.items()},
-    "pi0_prefix": (Pi0(value_from="prefix"), SPEC),
-    "pi05_prefix": (Pi05(value_from="prefix", discrete_state_input=False), SPEC),
-}
 TEXTS = st.text(st.characters(codec="ascii", categories=("L", "N", "Z")), max_size=40)
+
+Batch: TypeAlias = tuple[list[str], list[float], list[int], int, list[int]]
 
 
 @cache
@@ -93,7 +45,7 @@ def _rows(spec: SimulatorSpec, texts: Sequence[str], seed: int) -> dict[str, Arr
 
 
 @st.composite
-def _batches(draw: st.DrawFn) -> tuple[list[str], list[float], list[int], int, list[int]]:
+def _batches(draw: st.DrawFn) -> Batch:
     """Return instructions, temperatures and seeds of 1 to 9 rows, and how they are scored.
 
     That is: in parts of some size, in some order. Prompts of other lengths are padded otherwise.
@@ -114,7 +66,7 @@ def _batches(draw: st.DrawFn) -> tuple[list[str], list[float], list[int], int, l
 @pytest.mark.parametrize("name", MODELS)
 @settings(max_examples=10, deadline=None)
 @given(batch=_batches())
-def test_a_score_is_the_record(name: str, batch: Any) -> None:
+def test_a_score_is_the_record(name: str, batch: Batch) -> None:
     texts, heats, seeds, size, order = batch
     policy, (_, spec) = _policy(name), MODELS[name]
     rows = _rows(spec, texts, seeds[0])

@@ -215,9 +215,12 @@ def test_more_sizes_than_are_compiled_are_an_error(
     torch.compiler.reset()
     policy = Pi0(compute=Compute(compile=True)).build(spec, seed=0)
     policy.place(CPU, trains=False)
-    act(policy, observations(1))
-    with pytest.raises(TrainingError, match="give schedulers.batching a padding"):
-        for rows in range(2, 9):
+
+    def act_in_many_sizes() -> None:
+        for rows in range(1, 9):
             act(policy, observations(rows))
+
+    with pytest.raises(TrainingError, match=r"give schedulers\.batching a padding"):
+        act_in_many_sizes()
     computing.compiled.cache_clear()
     torch.compiler.reset()
