@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from rlvla.core.interfaces import Measured
 from rlvla.core.planning.finding import Finding, sized
@@ -110,7 +110,8 @@ def _memory(resource: str, gpu_bytes: int | None) -> int | None:
     number = int(resource.rpartition(" ")[2])
     if number >= torch.cuda.device_count():
         return None
-    return int(torch.cuda.get_device_properties(number).total_memory)
+    told = cast("Any", torch.cuda.get_device_properties(number))  # which torch leaves untyped
+    return int(told.total_memory)
 
 
 def _told(parts: Mapping[str, int]) -> str:

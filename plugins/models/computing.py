@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache, partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.utils import checkpoint
 
 from rlvla.core.errors import TrainingError
 
@@ -100,7 +100,7 @@ def computing(options: Compute, device: torch.device) -> Generator[None]:
         _COMPILES.reset(compiles)
 
 
-def precise(device: torch.device) -> AbstractContextManager[None]:
+def precise(device: torch.device) -> torch.autocast | nullcontext[None]:
     """Compute in float32, whatever is around."""
     return torch.autocast(device.type, enabled=False) if _is_reducing(device) else nullcontext()
 
@@ -128,14 +128,15 @@ def through(layer: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
 
 
 def _kept(layer: Callable[..., R], *args: object, **options: object) -> R:
-    call: Any = checkpoint
+    call = cast("Any", checkpoint).checkpoint  # which torch leaves untyped
     return cast("R", call(layer, *args, use_reentrant=False, preserve_rng_state=False, **options))
 
 
 def _compiled(layer: Callable[..., R]) -> Callable[..., R]:
     """Return a layer compiled; modules of one class are compiled together."""
     if isinstance(layer, nn.Module):
-        return partial(compiled(type(layer).forward), layer)
+        forward: Callable[..., R] = type(layer).forward
+        return cast("Callable[..., R]", partial(compiled(forward), layer))
     return compiled(layer)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -53,11 +53,10 @@ def _batches(draw: st.DrawFn) -> Batch:
     texts = draw(st.lists(TEXTS, min_size=1, max_size=9))
     count = len(texts)
     heats = st.one_of(st.just(0.0), st.floats(0.125, 3.0, width=32))
-    several = {"min_size": count, "max_size": count}
     return (
         texts,
-        draw(st.lists(heats, **several)),
-        draw(st.lists(st.integers(0, 2**64 - 1), **several)),
+        draw(st.lists(heats, min_size=count, max_size=count)),
+        draw(st.lists(st.integers(0, 2**64 - 1), min_size=count, max_size=count)),
         draw(st.integers(1, count)),
         draw(st.permutations(range(count))),
     )
@@ -73,7 +72,7 @@ def test_a_score_is_the_record(name: str, batch: Batch) -> None:
     temperature = np.array(heats, np.float32)
     with torch.no_grad():  # as the generator does
         decided = policy.act(rows, seeds=np.array(seeds, np.uint64), temperature=temperature)
-    recorded = {**rows, **decided}
+    recorded: dict[str, Any] = {**rows, **decided}
     for first in range(0, len(order), size):
         part = {key: one[order[first : first + size]] for key, one in recorded.items()}
         scores = policy.evaluate(part)
