@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from rlvla.core.runtime.turn import NO_TURN
 from rlvla.core.types import Acted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
@@ -94,6 +95,23 @@ def _padded(column: Sequence[T], rows: int) -> list[T]:
 def trained_parameters(module: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     """Return what training changes, by name: all that is ever published."""
     return {name: one for name, one in module.named_parameters() if one.requires_grad}
+
+
+class OnHost(Mapping[str, "NDArray[np.float32]"]):
+    """Parameters as arrays in the memory of the host, each copied there when it is asked for."""
+
+    def __init__(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
+        self._parameters = parameters
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        array: NDArray[np.float32] = self._parameters[name].detach().cpu().numpy()
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
 
 
 def shapes_of(module: torch.nn.Module) -> dict[str, tuple[int, ...]]:

@@ -43,6 +43,16 @@ class Placement:
         turns = self.of(role).turns
         return None if turns is None else self.shared.index(turns)
 
+    def device(self, role: str, worker: int, *, visible: bool) -> str:
+        """Return where a worker of this role computes: a device of torch.
+
+        `visible`: its process sees no other GPU than its own.
+        """
+        gpus = self.of(role).gpus
+        if not gpus:
+            return "cpu"
+        return f"cuda:{0 if visible else gpus[worker % len(gpus)]}"
+
     @property
     def shared(self) -> list[str]:
         """The names of what is used in turns."""

@@ -18,7 +18,7 @@ from rlvla.core.demonstrations import Demonstrations
 from rlvla.core.descent import Descent
 from rlvla.core.errors import TrainingError
 from rlvla.core.followers import Followers
-from rlvla.core.generator import trained_parameters
+from rlvla.core.generator import OnHost, trained_parameters
 from rlvla.core.reduction import reduced
 from rlvla.core.runtime.turn import NO_TURN
 from rlvla.core.slots import PARTS
@@ -142,7 +142,7 @@ class Trainer:
 
         Tensor by tensor, until the next optimizer step at the latest: it waits for the copy.
         """
-        tensors = {name: one.detach().numpy() for name, one in self._parameters.items()}
+        tensors = OnHost(self._parameters)
         if version > self._version:
             self._renew(version)
         self._published = self._publisher.submit(self._weights.publish, version, tensors)
@@ -164,9 +164,9 @@ class Trainer:
         state = json.loads(Path(directory, "trainer.json").read_text())
         self.updates = state["updates"]
         self._statistics = {name: Statistics(one) for name, one in state["statistics"].items()}
-        self._descent.restore(_FILES.load_file(Path(directory, "optimizer.safetensors")))
+        self._descent.restore(self._read_file(Path(directory, "optimizer.safetensors")))
         followed = Path(directory, FOLLOWERS)
-        self.followers.restore(_FILES.load_file(followed) if followed.exists() else {}, version)
+        self.followers.restore(self._read_file(followed) if followed.exists() else {}, version)
         self._version = version
         self._begin()
         self.publish(version).result()
@@ -174,6 +174,12 @@ class Trainer:
     def close(self) -> None:
         """End the copying."""
         self._publisher.shutdown()
+
+    def _read_file(self, file: Path) -> dict[str, torch.Tensor]:
+        """Return tensors where the weights are."""
+        device = next(iter(self._parameters.values())).device
+        tensors: dict[str, torch.Tensor] = _FILES.load_file(file, device=str(device))
+        return tensors
 
     def _renew(self, version: int) -> None:
         self._version = version
@@ -220,7 +226,7 @@ class Trainer:
         if wanted and width:
             observations = self._slots.read([slots[index] for index in wanted], "observation")
             with torch.no_grad():
-                values[wanted] = self._policy.value(observations).numpy()
+                values[wanted] = self._policy.value(observations).float().cpu().numpy()
         return values
 
     def _backward_over(self, batch: Batch, *, whole: bool = True) -> None:

@@ -90,3 +90,29 @@ def test_latencies_can_stand_in_the_manifest(call: Call) -> None:
     code, out, err = call("plan", "planned.yaml", "--gpus", "1", "-s", runtime)
     assert code == 0, err
     assert "Latencies: here." in out
+
+
+def test_a_plan_says_what_each_resource_holds_of_the_policy(call: Call) -> None:
+    model = ("-s", "model={type: openvla}", "-s", "simulator.cameras=1", "-s", "simulator.size=32")
+    times = "step: {mean_ms: 5}, reset: {}, generator: {base_ms: 1}, trainer: {}, source: here"
+    timed = ("-s", f"runtime={{type: virtual, latencies: {{{times}}}}}")
+    placed = ("-s", "placement.trainer={gpus: [0]}", "-s", "placement.generator={gpus: [1]}")
+    arguments = ("plan", "planned.yaml", "--updates", "1", "--json", *model, *timed)
+    code, out, err = call(*arguments, "--gpus", "1")
+    assert code == 0, err
+    told = [one for one in json.loads(out)["fit"] if "parameters trained" in one["text"]]
+    assert len(told) == 2
+    assert all(one["fits"] for one in told)
+    assert [one["text"].split(",")[0] for one in told] == ["full training", "adapters of rank 32"]
+    assert all("this machine holds" in one["text"] for one in told)
+    code, out, err = call(*arguments, *placed, "--gpus", "2", "--gpu-memory", "0.005")
+    assert code == 0, err
+    told = [one for one in json.loads(out)["fit"] if "parameters trained" in one["text"]]
+    whole = {one["text"].split("holds")[0].rpartition(": ")[2]: one for one in told[:3]}
+    assert [*whole] == ["GPU 0 ", "GPU 1 ", "this machine "]
+    assert not whole["GPU 0 "]["fits"]  # 4 bytes each of weights, gradients and twice of AdamW's
+    assert whole["GPU 1 "]["fits"]
+    for part in ("gradients", "optimizer", "copies to compute with", "with checkpointing"):
+        assert part in whole["GPU 0 "]["text"]
+    assert "decisions remember" in whole["GPU 1 "]["text"]
+    assert "2 versions of trained weights" in whole["this machine "]["text"]

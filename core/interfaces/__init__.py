@@ -8,7 +8,9 @@ cheap, and importing it pulls in neither torch nor a simulator; what is expensiv
 from __future__ import annotations
 
 from rlvla.core.interfaces.algorithm import Algorithm, CoTraining
+from rlvla.core.interfaces.measured import Measured
 from rlvla.core.interfaces.model import Model, Policy, Scores
+from rlvla.core.interfaces.placing import Placeable
 from rlvla.core.interfaces.scheduler import Batching, BatchingRule, Sharding
 from rlvla.core.interfaces.simulator import BatchSimulator, ExpertSimulator, Simulator
 from rlvla.core.interfaces.staleness import Correction, Follower, Proximal
@@ -24,7 +26,9 @@ __all__ = [
     "ExpertSimulator",
     "Follower",
     "Logger",
+    "Measured",
     "Model",
+    "Placeable",
     "Policy",
     "Proximal",
     "Runtime",

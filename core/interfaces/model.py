@@ -44,7 +44,8 @@ class Policy(Protocol):
         """Decide for each row; return the fields of `Model.decision_fields`, stacked.
 
         `seeds` [B] alone decide the sampling noise of a row, so that the noise depends neither
-        on the row's place nor on the rest of the batch. `temperature` [B] of 0 is greedy.
+        on the row's place nor on the rest of the batch. `temperature` [B] of 0 is greedy: then the
+        seed does not matter, unless the model says of itself that it `starts_from_noise`.
         """
         ...
 

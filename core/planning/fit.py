@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from rlvla.core.planning.finding import Finding, counted, sized
+from rlvla.core.planning.memory import policies
 from rlvla.core.planning.size import grown
 from rlvla.core.run import job_of
 from rlvla.core.runtime.build import layout_of
@@ -15,21 +17,18 @@ if TYPE_CHECKING:
     from rlvla.core.settings import Manifest
 
 
-class Finding(NamedTuple):
-    """One thing that was looked at."""
+def findings(manifest: Manifest, cells: int, *, gpu_bytes: int | None = None) -> Iterator[Finding]:
+    """Look at a manifest in so many cells: memory, batches, lanes.
 
-    fits: bool
-    text: str
-
-
-def findings(manifest: Manifest, cells: int) -> Iterator[Finding]:
-    """Look at a manifest in so many cells: memory, batches, lanes."""
+    `gpu_bytes` is what a GPU has, if it is not one of this machine.
+    """
     yield _memory(manifest, cells)
     yield _passes(manifest, cells)
     yield _rounds(manifest)
     yield _admitted(manifest)
     yield _lanes("simulator worker", [*map(len, _trained(manifest, manifest.assignment.shards))])
     yield _lanes("generator", [*map(len, _trained(manifest, manifest.assignment.served))])
+    yield from policies(manifest, gpu_bytes)
 
 
 def _memory(manifest: Manifest, cells: int) -> Finding:
@@ -101,17 +100,3 @@ def _lanes(owner: str, counts: Sequence[int]) -> Finding:
     return Finding(
         least == most, f"{counted(len(counts), owner)} of {counted(most, 'lane', told)} each"
     )
-
-
-def counted(number: int, noun: str, told: str = "") -> str:
-    """Return a number, or what is `told` for it, with its noun: `1 lane`, `2 lanes`."""
-    return f"{told or number} {noun}{'' if number == 1 else 's'}"
-
-
-def sized(count: float) -> str:
-    """Return a number of bytes as text."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlvla.core.component import build, construct, describe, options_of
+from rlvla.core.errors import PreflightError
+from rlvla.core.interfaces import Placeable
 from rlvla.core.memory import map_shared
 from rlvla.core.placement import Placement
 from rlvla.core.runtime.turn import NO_TURN, Turn
@@ -22,6 +24,8 @@ from rlvla.core.workers import Job
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
+
+    import torch
 
     from rlvla.core.generator import Generator
     from rlvla.core.interfaces import Policy
@@ -54,13 +58,13 @@ def build_shard(job: ShardJob, slots: Slots, memory: Memory) -> Shard:
     return shard
 
 
-def build_trainer(job: Job, slots: Slots, memory: Memory) -> Trainer:
+def build_trainer(job: Job, slots: Slots, memory: Memory, *, device: str = "cpu") -> Trainer:
     """Build the trainer, and give the memory of the weights its size."""
     from rlvla.core.followers import follow
     from rlvla.core.generator import shapes_of
     from rlvla.core.trainer import Trainer
 
-    policy = _build_policy(job)
+    policy = _build_policy(job, device, trains=True)
     shapes = shapes_of(policy.module)
     os.ftruncate(memory.weights, weights_bytes(shapes, banks=job.banks))
     shared = Weights(shapes, map_shared(memory.weights), banks=job.banks)
@@ -70,11 +74,11 @@ def build_trainer(job: Job, slots: Slots, memory: Memory) -> Trainer:
     return trainer
 
 
-def build_generator(job: Job, slots: Slots, memory: Memory) -> Generator:
+def build_generator(job: Job, slots: Slots, memory: Memory, *, device: str = "cpu") -> Generator:
     """Build a generator that follows the weights of the trainer."""
     from rlvla.core.generator import Generator, shapes_of
 
-    policy = _build_policy(job)
+    policy = _build_policy(job, device, trains=False)
     while os.fstat(memory.weights).st_size == 0:
         time.sleep(0.005)  # the trainer is being built at the same time
     weights = Weights(shapes_of(policy.module), map_shared(memory.weights), banks=job.banks)
@@ -100,11 +104,24 @@ def _turn(number: int | None, memory: Memory) -> AbstractContextManager[float]:
     return NO_TURN if number is None else Turn(memory.turns, number)
 
 
-def _build_policy(job: Job) -> Policy:
+def _build_policy(job: Job, device: str, *, trains: bool) -> Policy:
     import torch
 
     torch.set_num_threads(1)
     policy = job.model.build(job.simulator.spec, seed=job.seed)
     if job.weights is not None:
         policy.load(job.weights)
+    place(policy, torch.device(device), trains=trains)
     return policy
+
+
+def place(policy: Policy, device: torch.device, *, trains: bool) -> None:
+    """Move a policy to where it computes; raise PreflightError if that is not here."""
+    import torch
+
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise PreflightError("placement lists gpus, but torch finds no CUDA device here")
+    if isinstance(policy, Placeable):
+        policy.place(device, trains=trains)
+    else:
+        policy.module.to(device)

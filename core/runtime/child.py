@@ -58,10 +58,11 @@ class Child:
             return
         job = build.job_from_plain(plain)
         slots = self._slots(build.layout_of(job), job.slots)
+        device = job.placement.device(role, 0, visible=True)
         if role == "trainer":
-            self._worker = build.build_trainer(job, slots, self._memory)
+            self._worker = build.build_trainer(job, slots, self._memory, device=device)
         else:
-            self._worker = build.build_generator(job, slots, self._memory)
+            self._worker = build.build_generator(job, slots, self._memory, device=device)
 
     def _build_shard(self, job: ShardJob) -> None:
         slots = self._slots(Layout(job.spec, job.decision), job.slots)

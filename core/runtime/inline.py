@@ -49,9 +49,13 @@ class Inline:
             closing(SharedMemory(turns_bytes(len(job.placement.shared)), "turns")) as turns,
         ):
             memory = Memory(-1, weights.fd, turns.fd)
-            trainer = InlineTrainer(build_trainer(job, slots, memory))
+            device = partial(job.placement.device, visible=False)
+            trainer = InlineTrainer(build_trainer(job, slots, memory, device=device("trainer", 0)))
             generators = [
-                InlineGenerator(build_generator(job, slots, memory)) for _ in range(job.generators)
+                InlineGenerator(
+                    build_generator(job, slots, memory, device=device("generator", number))
+                )
+                for number in range(job.generators)
             ]
             numbers = range(len(job.lanes))
             shards = [

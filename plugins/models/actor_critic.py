@@ -11,6 +11,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import torch
+
     from rlvla.core.types import Arrays
 
 Reader: TypeAlias = "Callable[[Arrays], Tensor]"
@@ -52,13 +54,21 @@ class ActorCritic(nn.Module):
 
     def forward(self, observations: Arrays) -> tuple[Tensor, Tensor]:
         """Return what the actor says, and values."""
-        features = self.trunk(self._reader(observations))
+        features = self.trunk(self._seen(observations))
         return self.actor(features), self.value_head(features)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
 
     def value(self, observations: Arrays) -> Tensor:
         """Return values."""
-        values: Tensor = self.value_head(self.trunk(self._reader(observations)))
+        values: Tensor = self.value_head(self.trunk(self._seen(observations)))
         return values
+
+    def _seen(self, observations: Arrays) -> Tensor:
+        return self._reader(observations).to(self.device)
 
 
 def scaled(layer: nn.Linear | nn.Conv2d, gain: float = math.sqrt(2)) -> nn.Module:

@@ -18,25 +18,33 @@ ADAPTER = "default"
 
 
 def add_adapters(
-    network: nn.Module, options: LoRA, *, heads: Sequence[str], output: str | None = None
+    network: nn.Module,
+    options: LoRA,
+    *,
+    heads: Sequence[str],
+    output: str | None = None,
+    whole: Sequence[str] = (),
 ) -> None:
-    """Put adapters into the network and freeze all but them and its `heads`.
+    """Put adapters into the network and freeze all but them, its `heads` and modules in `whole`.
 
     Modules that never run get none, nor does the module `output` if all others are meant.
     """
+    trained = [one for name in whole for one in _trained(network.get_submodule(name))]
     excluded = _excluded(network, heads)
     if output is not None and options.target_modules == "all-linear":
         excluded.append(output)
     config = LoraConfig(
         r=options.r,
         lora_alpha=options.alpha,
-        target_modules=options.target_modules,
+        target_modules=options.targets,
         exclude_modules=excluded,
         init_lora_weights="gaussian",
     )
     inject_adapter_in_model(config, network, ADAPTER)
     for head in heads:
         network.get_submodule(head).requires_grad_(requires_grad=True)
+    for weight in trained:
+        weight.requires_grad = True
 
 
 def merged_state(network: nn.Module) -> dict[str, Tensor]:
@@ -56,6 +64,10 @@ def merged_state(network: nn.Module) -> dict[str, Tensor]:
 def _modules(network: nn.Module) -> list[tuple[str, nn.Module]]:
     # torch leaves a default untyped here, which strict checkers refuse.
     return list(cast("Iterator[tuple[str, nn.Module]]", cast("Any", network).named_modules()))
+
+
+def _trained(module: nn.Module) -> list[nn.Parameter]:
+    return [one for one in module.parameters() if one.requires_grad]
 
 
 def _excluded(network: nn.Module, heads: Sequence[str]) -> list[str]:

@@ -50,7 +50,7 @@ class CategoricalPolicy:
     ) -> dict[str, NDArray[np.generic]]:
         """Decide for each row."""
         log_probs, value = self._scored(observations, temperature)
-        likely = log_probs.numpy()
+        likely = log_probs.cpu().numpy()
         reached = np.exp(likely.astype(np.float64)).cumsum(-1)
         drawn = uniform(seeds, self._shape[0])[..., None] * reached[..., -1:]
         chosen = likely.argmax(-1)
@@ -59,7 +59,7 @@ class CategoricalPolicy:
         return {
             "action": (self._low + chosen).astype(np.float32)[:, None],
             "log_prob": np.take_along_axis(likely, chosen[..., None], -1)[:, None, :, 0],
-            "value": value.numpy(),
+            "value": value.cpu().numpy(),
             "temperature": temperature,
         }
 
@@ -89,11 +89,13 @@ class CategoricalPolicy:
     def _scored(self, batch: Arrays, temperature: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
         """Return log-probabilities of all numbers, [B, D, M], and values."""
         said, value = self.module(batch)
-        divisor = torch.from_numpy(positive(temperature))[:, None, None]
-        logits = said.reshape(-1, *self._shape) / divisor + self._impossible
+        divisor = torch.from_numpy(positive(temperature)).to(said.device)[:, None, None]
+        logits = said.reshape(-1, *self._shape) / divisor + self._impossible.to(said.device)
         return logits.log_softmax(-1), value
 
     def _of_chosen(self, log_probs: Tensor, batch: Arrays) -> Tensor:
         """Return those of the actions in `batch`, [B, D]."""
         chosen = np.rint(batch["action"][:, 0] - self._low).astype(np.int64)
-        return log_probs.gather(-1, torch.from_numpy(chosen)[..., None])[..., 0]
+        return log_probs.gather(-1, torch.from_numpy(chosen).to(log_probs.device)[..., None])[
+            ..., 0
+        ]

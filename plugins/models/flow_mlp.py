@@ -39,6 +39,11 @@ class FlowMLP:
         if self.chunk < 1:
             raise ValueError(f"chunk must be at least 1, got {self.chunk}")
 
+    @property
+    def starts_from_noise(self) -> bool:
+        """The seed matters at temperature 0, too."""
+        return self.sampling.start == "noise"
+
     def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
         """Return the fields of a row that `act` writes; raise ValueError for an unfit simulator."""
         if not spec.proprio:

@@ -22,7 +22,7 @@ from rlvla.plugins.models.noise import normal, positive
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rlvla.core.types import Arrays, SimulatorSpec
+    from rlvla.core.types import Array, Arrays, SimulatorSpec
     from rlvla.plugins.models.actor_critic import Parts
 
 LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
@@ -50,8 +50,8 @@ class GaussianPolicy:
         self, observations: Arrays, *, seeds: NDArray[np.uint64], temperature: NDArray[np.float32]
     ) -> dict[str, NDArray[np.generic]]:
         """Decide for each row."""
-        mean, value = (one.numpy() for one in self.module(observations))
-        log_std = self.module.log_std.numpy() + np.log(positive(temperature))[:, None]
+        mean, value = (one.cpu().numpy() for one in self.module(observations))
+        log_std = self.module.log_std.cpu().numpy() + np.log(positive(temperature))[:, None]
         noise = np.where(temperature[:, None] > 0, normal(seeds, mean.shape[1]), np.float32(0))
         sample = mean + np.exp(log_std) * noise
         return {
@@ -66,9 +66,9 @@ class GaussianPolicy:
         """Score recorded decisions under the present weights."""
         mean, value = self.module(batch)
         log_std = (
-            self.module.log_std + torch.from_numpy(np.log(positive(batch["temperature"])))[:, None]
+            self.module.log_std + self._tensor(np.log(positive(batch["temperature"])))[:, None]
         )
-        distance = (torch.from_numpy(batch["sample"])[:, 0] - mean) * (-log_std).exp()
+        distance = (self._tensor(batch["sample"])[:, 0] - mean) * (-log_std).exp()
         log_prob = (-LOG_ROOT_TWO_PI - log_std).addcmul(distance, distance, value=-0.5)
         entropy = log_std + (0.5 + LOG_ROOT_TWO_PI)
         return Scores(log_prob[:, None], entropy[:, None], value)
@@ -80,7 +80,7 @@ class GaussianPolicy:
     def imitate(self, batch: Arrays) -> Tensor:
         """Return half the squared distance of the actions from the means, mean over D, [B]."""
         mean: Tensor = self.module(batch)[0]
-        return 0.5 * (torch.from_numpy(batch["action"])[:, 0] - mean).square().mean(-1)
+        return 0.5 * (self._tensor(batch["action"])[:, 0] - mean).square().mean(-1)
 
     def save(self, directory: str) -> None:
         """Write a checkpoint that the option `checkpoint` can name."""
@@ -89,3 +89,6 @@ class GaussianPolicy:
     def load(self, directory: str) -> None:
         """Restore what `save` wrote, bit for bit."""
         self.module.load_state_dict(_FILES.load_file(Path(directory, "model.safetensors")))
+
+    def _tensor(self, array: Array) -> Tensor:
+        return torch.from_numpy(array).to(self.module.device)

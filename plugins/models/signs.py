@@ -17,7 +17,7 @@ from rlvla.plugins.waiting import lasting
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rlvla.core.types import Arrays, SimulatorSpec
+    from rlvla.core.types import Array, Arrays, SimulatorSpec
     from rlvla.plugins.models.latency import LatencyModel
 
 WEIGHTS = "signs.safetensors"
@@ -68,15 +68,15 @@ class SignPolicy:
     ) -> dict[str, NDArray[np.generic]]:
         """Decide for each row, in the time that the model says; see `Policy.act`."""
         with lasting(self._model.generator.seconds(len(seeds)), burn=self._model.burn):
-            state = torch.from_numpy(observations["proprio"])
+            state = self._tensor(observations["proprio"])
             logits = self._logits(state, temperature)
-            noise = torch.from_numpy(self._noise(seeds, temperature))
+            noise = self._tensor(self._noise(seeds, temperature))
             upper = logits + noise > 0
             return {
-                "action": np.where(upper.numpy(), self._high, self._low),
-                "upper": upper.numpy(),
-                "log_prob": _log_prob(logits, upper).numpy(),
-                "value": self.module.value(state).numpy(),
+                "action": np.where(upper.cpu().numpy(), self._high, self._low),
+                "upper": upper.cpu().numpy(),
+                "log_prob": _log_prob(logits, upper).cpu().numpy(),
+                "value": self.module.value(state).cpu().numpy(),
                 "temperature": temperature,
             }
 
@@ -84,23 +84,26 @@ class SignPolicy:
         """Score decisions, in the time of forward and backward; see `Policy.evaluate`."""
         rows = len(batch["proprio"])
         with lasting(self._model.trainer.seconds(rows), burn=self._model.burn):
-            state = torch.from_numpy(batch["proprio"])
+            state = self._tensor(batch["proprio"])
             logits = self._logits(state, batch["temperature"])
-            log_prob = _log_prob(logits, torch.from_numpy(batch["upper"]))
+            log_prob = _log_prob(logits, self._tensor(batch["upper"]))
             entropy = softplus(logits) - logits * torch.sigmoid(logits)
             return Scores(log_prob, entropy, self.module.value(state))
 
     def value(self, observations: Arrays) -> Tensor:
         """Estimate the return; see `Policy.value`."""
-        return self.module.value(torch.from_numpy(observations["proprio"]))
+        return self.module.value(self._tensor(observations["proprio"]))
 
     def imitate(self, batch: Arrays) -> Tensor:
         """Return the cross entropy of the actions' sides; see `Policy.imitate`."""
         middle = (self._low + self._high) / 2
         logits = self._logits(
-            torch.from_numpy(batch["proprio"]), np.ones(len(batch["proprio"]), np.float32)
+            self._tensor(batch["proprio"]), np.ones(len(batch["proprio"]), np.float32)
         )
-        return -_log_prob(logits, torch.from_numpy(batch["action"] > middle)).mean((1, 2))
+        return -_log_prob(logits, self._tensor(batch["action"] > middle)).mean((1, 2))
+
+    def _tensor(self, array: Array) -> Tensor:
+        return torch.from_numpy(array).to(self.module.policy.device)
 
     def save(self, directory: str) -> None:
         """Write the weights; see `Policy.save`."""
@@ -112,7 +115,7 @@ class SignPolicy:
 
     def _logits(self, state: Tensor, temperature: NDArray[np.float32]) -> Tensor:
         """Return [B, C, D], divided by the temperature where that is not 0."""
-        divisor = torch.from_numpy(np.where(temperature > 0, temperature, 1).astype(np.float32))
+        divisor = self._tensor(np.where(temperature > 0, temperature, 1).astype(np.float32))
         logits = self.module.logits(state) / divisor[:, None]
         return logits[:, None, :].expand(-1, self._model.chunk, -1)
 

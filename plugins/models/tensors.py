@@ -105,7 +105,7 @@ def adapted(network: nn.Module, heads: Sequence[str]) -> dict[str, Tensor]:
     state = network.state_dict()
     if not any(".lora_" in name for name in state):
         return {}
-    kept = tuple(heads)
+    kept = (*heads, *(name for name, one in network.named_parameters() if one.requires_grad))
     return {name: one for name, one in state.items() if ".lora_" in name or name.startswith(kept)}
 
 

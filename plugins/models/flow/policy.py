@@ -17,7 +17,7 @@ from rlvla.plugins.models.flow.sampler import Sampler
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rlvla.core.types import Arrays, SimulatorSpec
+    from rlvla.core.types import Array, Arrays, SimulatorSpec
     from rlvla.plugins.models.flow.network import FlowNetwork
     from rlvla.plugins.models.flow.sampling import FlowSampling
 
@@ -59,25 +59,27 @@ class FlowPolicy:
         self, observations: Arrays, *, seeds: NDArray[np.uint64], temperature: NDArray[np.float32]
     ) -> dict[str, NDArray[np.generic]]:
         """Decide for each row."""
-        state = torch.from_numpy(observations["proprio"])
+        state = self._tensor(observations["proprio"])
         denoiser = self.module.denoiser(state)
-        drawn = self.sampler.draw(denoiser, seeds=seeds, temperature=temperature)
+        drawn = self.sampler.draw(
+            denoiser, seeds=seeds, temperature=temperature, device=state.device
+        )
         middle, half = (self._high + self._low) / 2, (self._high - self._low) / 2
         return drawn.record | {
-            "action": np.clip(middle + half * drawn.action.numpy(), self._low, self._high),
-            "log_prob": drawn.log_prob.numpy(),
-            "value": self.module.value_head(state).numpy(),
+            "action": np.clip(middle + half * drawn.action.cpu().numpy(), self._low, self._high),
+            "log_prob": drawn.log_prob.cpu().numpy(),
+            "value": self.module.value_head(state).cpu().numpy(),
         }
 
     def evaluate(self, batch: Arrays) -> Scores:
         """Score recorded decisions under the present weights."""
-        state = torch.from_numpy(batch["proprio"])
-        scored = self.sampler.score(self.module.denoiser(state), batch)
+        state = self._tensor(batch["proprio"])
+        scored = self.sampler.score(self.module.denoiser(state), batch, device=state.device)
         return Scores(scored.log_prob, scored.entropy, self.module.value_head(state))
 
     def value(self, observations: Arrays) -> Tensor:
         """Estimate the return from each observation, [B, 1]."""
-        value: Tensor = self.module.value_head(torch.from_numpy(observations["proprio"]))
+        value: Tensor = self.module.value_head(self._tensor(observations["proprio"]))
         return value
 
     def imitate(self, batch: Arrays) -> Tensor:
@@ -87,11 +89,11 @@ class FlowPolicy:
         the same rows in the same order teach the same, however they are cut into batches.
         """
         middle, half = (self._high + self._low) / 2, (self._high - self._low) / 2
-        actions = torch.from_numpy((batch["action"] - middle) / half)
+        actions = self._tensor((batch["action"] - middle) / half)
         first = int(self.module.imitated)
         self.module.imitated += len(actions)
         given = lesson(actions, np.arange(first, first + len(actions), dtype=np.uint64))
-        denoiser = self.module.denoiser(torch.from_numpy(batch["proprio"]))
+        denoiser = self.module.denoiser(self._tensor(batch["proprio"]))
         velocity, _ = denoiser(given.point, given.time)
         return (velocity - given.velocity).square().mean((1, 2))
 
@@ -102,3 +104,6 @@ class FlowPolicy:
     def load(self, directory: str) -> None:
         """Restore what `save` wrote, bit for bit."""
         self.module.load_state_dict(_FILES.load_file(Path(directory, "model.safetensors")))
+
+    def _tensor(self, array: Array) -> Tensor:
+        return torch.from_numpy(array).to(next(self.module.parameters()).device)

@@ -75,8 +75,8 @@ class Sampler:
     ) -> Decisions:
         """Denoise a row for each seed, which alone decides what is drawn for it.
 
-        The temperature scales all that is drawn: the start and the noise of the steps. At 0 the
-        start is the origin and all steps are Euler's; they are scored as at 1.
+        The temperature scales all that is drawn: the start and the noise of the steps. At 0 all
+        steps are Euler's, from where `FlowSampling.start` says; they are scored as at 1.
         """
         record = self._record(seeds, temperature)
         plan = torch.as_tensor(self._plan(record, temperature), device=device)
@@ -155,7 +155,8 @@ class Sampler:
         count = 2 if self.sampling.stochastic == "one" else 1 + self.sampling.steps
         shape = (-1, count, self.horizon, self.width)
         noise = normal(seeds, count * self.horizon * self.width).reshape(shape)
-        noise[:, 0] *= temperature[:, None, None]
+        greedy = np.float32(self.sampling.start == "noise")
+        noise[:, 0] *= np.where(temperature > 0, temperature, greedy)[:, None, None]
         return torch.as_tensor(noise, device=device).unbind(1)
 
     def _drawn(

@@ -10,6 +10,7 @@ from rlvla.core.types import Field
 Kind: TypeAlias = Literal["sde", "noise", "cps"]
 Choice: TypeAlias = Literal["one", "all"]
 Reduction: TypeAlias = Literal["sum", "mean"]
+Start: TypeAlias = Literal["noise", "origin"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,10 @@ class FlowSampling:
     """Smallest deviation that `noise` may learn."""
     high: float = 0.16
     """Largest deviation that `noise` may learn."""
+    start: Start = "noise"
+    """Where the flow begins at temperature 0, as in evaluations: at `noise` of the decision's seed,
+    as published ones do, or at the `origin`, so that the seed does not matter. Steps draw nothing
+    then, and equal seeds decide alike."""
 
     def __post_init__(self) -> None:
         least = 2 if self.kind == "cps" else 1

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from rlvla.core.types import Field
+from rlvla.plugins.models.compute import Compute
 from rlvla.plugins.models.lora import LoRA
 from rlvla.plugins.models.openvla.conventions import Family
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from rlvla.core.footprint import Footprint
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.openvla.policy import OpenVLAPolicy
 
-__all__ = ["PROMPT", "Family", "LoRA", "OpenVLA"]
+__all__ = ["PROMPT", "Compute", "Family", "LoRA", "OpenVLA"]
 
 PROMPT = "In: What action should the robot take to {task}?\nOut:"
 """The published prompt; `{task}` is the instruction in lower case."""
@@ -54,6 +56,13 @@ class OpenVLA:
     the simulator's actions."""
     lora: LoRA | None = None
     """Train low-rank adapters instead of the weights."""
+    freeze: list[Literal["vision", "projector", "language"]] = field(
+        default_factory=list[Literal["vision", "projector", "language"]]
+    )
+    """Parts that are not trained at all, by adapters neither: the towers, what maps their features
+    to tokens, the decoder."""
+    compute: Compute = field(default_factory=Compute)
+    """Precision, memory and speed."""
 
     def __post_init__(self) -> None:
         if "{task}" not in self.prompt:
@@ -82,3 +91,16 @@ class OpenVLA:
         from rlvla.plugins.models.openvla.construction import build
 
         return build(self, spec, seed=seed)
+
+    def outline(self, spec: SimulatorSpec) -> OpenVLAPolicy:
+        """Build the policy with any weights; see `footprint.Outlined`."""
+        from rlvla.plugins.models.openvla.construction import build
+
+        return build(self, spec, seed=0, outline=True)
+
+    def footprints(self, spec: SimulatorSpec, *, device: str) -> Sequence[Footprint]:
+        """Return what the policy takes of memory, as it is and trained in full or with adapters."""
+        from rlvla.plugins.models.footprint import footprints
+
+        other = LoRA() if self.lora is None else None
+        return footprints(self, spec, device, other)

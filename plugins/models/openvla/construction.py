@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
 
+from rlvla.plugins.models.computing import freeze
 from rlvla.plugins.models.openvla import checkpoint, critic
 from rlvla.plugins.models.openvla.initialisation import initialise
 from rlvla.plugins.models.openvla.interface import interface_of
@@ -23,22 +25,35 @@ if TYPE_CHECKING:
     from rlvla.plugins.models.openvla import OpenVLA
     from rlvla.plugins.models.openvla.presets import Architecture
 
+PARTS = {
+    "vision": "vision_backbone",
+    "projector": "projector",
+    "language": "language_model",
+}
+"""Modules that the option `freeze` names."""
 
-def build(options: OpenVLA, spec: SimulatorSpec, *, seed: int) -> OpenVLAPolicy:
-    """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
+
+def build(
+    options: OpenVLA, spec: SimulatorSpec, *, seed: int, outline: bool = False
+) -> OpenVLAPolicy:
+    """Build the policy in float32 on the CPU; raise ValueError if options and files disagree.
+
+    An `outline` has any weights.
+    """
     interface = interface_of(options, spec)
     reading, source = reading_of(options, interface), interface.source
-    with seeded(seed):
+    with nullcontext() if outline else seeded(seed):
         value_head = value_head_of(options, spec, interface.architecture)
-        with torch.device("cpu" if source is None else "meta"):
+        with torch.device("meta" if outline or source is not None else "cpu"):
             network = Network(interface.architecture, value_head)
-        if source is None:
+        if source is None and not outline:
             initialise(network)
-        else:
+        elif source is not None and not outline:
             checkpoint.fill(network, source, critic=reading.critic)
+        freeze(network, [PARTS[name] for name in options.freeze])
         if options.lora is not None:
             adapt(network, options.lora)
-    return OpenVLAPolicy(network, reading)
+    return OpenVLAPolicy(network, reading, options.compute)
 
 
 def value_head_of(

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rlvla.plugins.models.openvla.decoder import Cache, Places, decode, llama
+from rlvla.plugins.models.computing import precise, reduced
+from rlvla.plugins.models.openvla.decoder import Places, decode, llama
 from rlvla.plugins.models.openvla.vision import VisionBackbone
 from rlvla.plugins.models.words import BOS
 
 if TYPE_CHECKING:
+    from rlvla.plugins.models.openvla.decoder import Cache
     from rlvla.plugins.models.openvla.presets import Architecture
 
 
@@ -85,16 +87,16 @@ class Network(nn.Module):
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Map token ids [...] to embeddings [..., width]."""
-        embeddings: Tensor = self.language_model.model.embed_tokens(tokens)
-        return embeddings
+        return reduced(self.language_model.model.embed_tokens(tokens))
 
     def prefix(self, patches: Tensor, ids: Tensor, lengths: Tensor) -> Sequence:
-        """Return BOS, patches and prompts; `ids` [B, T] are padded before, `lengths` [B] long."""
+        """Return BOS, patches and prompts; `ids` [B, T] are padded before, `lengths` long.
+
+        `lengths` is [B], or [1] if all are as long.
+        """
         bos = self.embed(ids.new_full((1, 1), BOS)).expand(len(ids), 1, -1)
         embeddings = torch.cat([bos, patches, self.embed(ids)], 1)
         room, before = ids.shape[1], 1 + patches.shape[1]
-        if bool((lengths == room).all()):
-            lengths = lengths[:1]
         columns = torch.arange(before + room, device=ids.device)
         missing = (room - lengths)[:, None]
         positions = torch.where(columns < before, columns, (columns - missing).clamp(min=0))
@@ -103,18 +105,19 @@ class Network(nn.Module):
     def hidden(self, sequence: Sequence, *, last: int, cache: Cache | None = None) -> Tensor:
         """Return the final hidden states of the `last` positions, [B, last, width]."""
         places = Places(sequence.positions, sequence.mask)
-        store = Cache() if cache is None else cache
-        return decode(self.language_model, sequence.embeddings, places, last=last, cache=store)
+        return decode(self.language_model, sequence.embeddings, places, last=last, cache=cache)
 
     def next_hidden(self, token: Tensor, sequence: Sequence, cache: Cache) -> Tensor:
         """Return the hidden state [B, 1, width] of the token that `sequence` ends in.
 
         `token` is its embedding [B, 1, width]; `cache` holds what comes before it.
         """
-        places = Places(sequence.positions[:, -1:], sequence.valid[:, None, None])
+        seen = functional.pad(sequence.valid, (0, cache.room - sequence.valid.shape[1]))
+        places = Places(sequence.positions[:, -1:], seen[:, None, None])
         return decode(self.language_model, token, places, last=1, cache=cache)
 
     def bin_logits(self, hidden: Tensor) -> Tensor:
         """Map hidden states [..., width] to logits of the action bins [..., 256]."""
-        logits: Tensor = self.language_model.lm_head(hidden)
+        with precise(hidden.device):
+            logits: Tensor = self.language_model.lm_head(hidden.float())
         return logits[..., self.architecture.bins].float()

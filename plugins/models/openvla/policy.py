@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +11,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rlvla.plugins.models.computing import computed, place, precise
 from rlvla.plugins.models.openvla.actions import actions_of, tokens_of
 from rlvla.plugins.models.openvla.checkpoint import restore, save_checkpoint
+from rlvla.plugins.models.openvla.decoder import Cache
 from rlvla.plugins.models.openvla.sampling import draw, gumbel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rlvla.core.types import Array, Arrays
+    from rlvla.plugins.models.compute import Compute
     from rlvla.plugins.models.openvla.network import Network, Sequence
     from rlvla.plugins.models.openvla.reading import Reading
+
+PRECISE = ("value_head", "action_head", "language_model.lm_head")
+"""Modules that are computed in float32."""
 
 
 @dataclass
@@ -38,11 +44,23 @@ class Scores:
 class OpenVLAPolicy:
     """Acts one action of D tokens at a time; each token sees those before it."""
 
-    def __init__(self, network: Network, reading: Reading) -> None:
+    def __init__(self, network: Network, reading: Reading, compute: Compute) -> None:
         self.module = network
+        self.compute = compute
         self.reading = reading
         self._vocabulary = network.architecture.decoder.vocabulary
         self._bins = network.architecture.bins
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.module.projector.fc1.weight.device
+
+    def place(self, device: torch.device, *, trains: bool) -> None:
+        """Move to the device; see `interfaces.Placeable`."""
+        place(self.module, device, self.compute, trains=trains, precise=PRECISE)
+        if trains:
+            self.compute = replace(self.compute, compile=False)
 
     @property
     def statistics(self) -> dict[str, object]:
@@ -51,6 +69,7 @@ class OpenVLAPolicy:
         return {"action": reading.statistics.plain(reading.view.conventions.bounds)}
 
     @torch.inference_mode()
+    @computed
     def act(
         self, observations: Arrays, *, seeds: NDArray[np.uint64], temperature: NDArray[np.float32]
     ) -> dict[str, NDArray[np.generic]]:
@@ -69,23 +88,34 @@ class OpenVLAPolicy:
             "value": self._value(sample.first, observations).float().cpu().numpy()
         }
 
+    @computed
     def evaluate(self, batch: Arrays) -> Scores:
         """Score recorded decisions under the present weights, in one teacher-forced pass."""
         tokens = self._tensor(batch["tokens"])
         hidden = self._teach(batch, tokens[:, 0])
         return self._scored(hidden, tokens, batch)
 
+    @computed
     def value(self, observations: Arrays) -> Tensor:
         """Estimate the return from each observation, [B, V]."""
         if self.reading.critic.kind == "privileged":
             return self._privileged_value(observations)
         return self._value(self._first(observations), observations)
 
+    @computed
     def imitate(self, batch: Arrays) -> Tensor:
         """Return the cross-entropy of the actions' tokens, mean over D, [B]."""
         ids = tokens_of(batch["action"], self.reading.statistics, self._vocabulary)
         tokens = self._tensor(ids)
         return self._cross_entropy(self._teach(batch, tokens[:, 0]), tokens).mean((1, 2))
+
+    @computed
+    def remembered(self, observations: Arrays) -> list[Tensor]:
+        """Return keys and values of a decision; see `footprint.Outline`."""
+        sequence = self._prefix(observations)
+        cache = Cache(sequence.valid.shape[1] + len(self.reading.statistics.low) - 1)
+        self.module.hidden(sequence, last=1, cache=cache)
+        return [one for layer in cache.layers for one in layer]
 
     def save(self, directory: str) -> None:
         """Write a checkpoint that the option `checkpoint` can name."""
@@ -106,7 +136,9 @@ class OpenVLAPolicy:
             reading.view(self._tensor(observations[f"image/{name}"])) for name in reading.cameras
         ]
         prompts = reading.prompter(observations["instruction"])
-        ids, lengths = self._tensor(prompts.ids), self._tensor(prompts.lengths)
+        even = not self.compute.compile and bool((prompts.lengths == prompts.ids.shape[1]).all())
+        lengths = self._tensor(prompts.lengths[:1] if even else prompts.lengths)
+        ids = self._tensor(prompts.ids)
         tokens = [self.module.patches(views), *self._more(observations)]
         return self.module.prefix(torch.cat(tokens, 1), ids, lengths)
 
@@ -149,13 +181,16 @@ class OpenVLAPolicy:
         """Return [B, V]; `first` [B, 1, width] predicts the first action token."""
         if self.reading.critic.kind == "privileged":
             return self._privileged_value(observations)
-        value: Tensor = self.module.value_head(
-            first[:, 0].detach() if self.reading.critic.detach else first[:, 0]
-        )
+        seen = first[:, 0].float()
+        with precise(seen.device):
+            value: Tensor = self.module.value_head(
+                seen.detach() if self.reading.critic.detach else seen
+            )
         return value
 
     def _privileged_value(self, observations: Arrays) -> Tensor:
-        value: Tensor = self.module.value_head(self._tensor(observations["privileged"]))
+        with precise(self.device):
+            value: Tensor = self.module.value_head(self._tensor(observations["privileged"]))
         return value
 
     def _divisor(self, temperature: Array) -> Tensor:
@@ -163,6 +198,5 @@ class OpenVLAPolicy:
         return self._tensor(positive)[:, None, None]
 
     def _tensor(self, array: Array) -> Tensor:
-        device = self.module.projector.fc1.weight.device
         # A copy: slots are shared memory that others write to.
-        return torch.tensor(array).to(device)
+        return torch.tensor(array).to(self.device)

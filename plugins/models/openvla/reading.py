@@ -61,7 +61,7 @@ def reading_of(options: OpenVLA, interface: Interface, *, values: int = 1) -> Re
         cameras=interface.cameras,
         view=_view(interface),
         tokenizer=tokenizer,
-        prompter=Prompter(tokenizer, options.prompt),
+        prompter=Prompter(tokenizer, options.prompt, multiple=options.compute.multiple),
         statistics=interface.statistics,
         critic=Critic(options.critic, options.detach, values),
     )

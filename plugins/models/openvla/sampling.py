@@ -38,10 +38,11 @@ def draw(network: Network, sequence: Sequence, *, noise: Tensor, divisor: Tensor
     `noise` [B, D, 256] is added to the log-probs of the bins and the largest sum wins;
     `divisor` [B, 1, 1] divides their logits.
     """
-    cache = Cache()
+    dimensions = noise.shape[1]
+    cache = Cache(sequence.valid.shape[1] + dimensions - 1)
     first = hidden = network.hidden(sequence, last=1, cache=cache)
     tokens, log_probs = list["Tensor"](), list["Tensor"]()
-    for place in range(noise.shape[1]):
+    for place in range(dimensions):
         if place:
             embedding = network.embed(tokens[-1])
             sequence = sequence.followed_by(embedding)

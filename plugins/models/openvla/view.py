@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from rlvla.plugins.models.openvla.resampling import bicubic, centre, lanczos
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ class Normalisation:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Normalise [B, 3, H, W]."""
-        shift, scale = x.new_tensor(self.mean).view(3, 1, 1), x.new_tensor(self.std).view(3, 1, 1)
+        shift, scale = (torch.tensor(one).to(x.device) for one in (self.mean, self.std))
+        shift, scale = shift.view(3, 1, 1), scale.view(3, 1, 1)
         return (x - shift) / scale
 
     def plain(self) -> dict[str, object]:

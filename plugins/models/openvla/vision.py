@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rlvla.plugins.models.computing import reduced, through
+
 if TYPE_CHECKING:
     from rlvla.plugins.models.openvla.presets import Architecture, Tower
 
@@ -59,7 +61,7 @@ class LayerScale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale the last axis."""
-        return x * self.scale_factor
+        return x * self.scale_factor.to(x.dtype)
 
 
 class Block(nn.Module):
@@ -126,8 +128,9 @@ class Featurizer(nn.Module):
 
     def transform(self, x: Tensor) -> Tensor:
         """Return the output of the second-to-last block."""
+        x = reduced(x)
         for block in self.blocks[:-1]:
-            x = block(x)
+            x = through(block, x)
         return x
 
 

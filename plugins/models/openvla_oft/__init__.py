@@ -64,3 +64,9 @@ class OpenVLAOFT(OpenVLA):
         from rlvla.plugins.models.openvla_oft.construction import build
 
         return build(self, spec, seed=seed)
+
+    def outline(self, spec: SimulatorSpec) -> ParallelPolicy:
+        """Build the policy with any weights; see `footprint.Outlined`."""
+        from rlvla.plugins.models.openvla_oft.construction import build
+
+        return build(self, spec, seed=0, outline=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
 
+from rlvla.plugins.models.computing import freeze
 from rlvla.plugins.models.openvla import checkpoint
-from rlvla.plugins.models.openvla.construction import adapt, value_head_of
+from rlvla.plugins.models.openvla.construction import PARTS, adapt, value_head_of
 from rlvla.plugins.models.openvla.initialisation import initialise
 from rlvla.plugins.models.openvla.reading import reading_of
 from rlvla.plugins.models.openvla_oft.components import component, refuse_unsupported
@@ -31,25 +33,31 @@ if TYPE_CHECKING:
 ACTION_HEAD, PROPRIO_PROJECTOR = "action_head", "proprio_projector"
 
 
-def build(options: OpenVLAOFT, spec: SimulatorSpec, *, seed: int) -> ParallelPolicy:
-    """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
+def build(
+    options: OpenVLAOFT, spec: SimulatorSpec, *, seed: int, outline: bool = False
+) -> ParallelPolicy:
+    """Build the policy in float32 on the CPU; raise ValueError if options and files disagree.
+
+    An `outline` has any weights.
+    """
     interface, extent = parallel(options, spec)
     architecture, source = interface.architecture, interface.source
     reading = reading_of(options, interface, values=extent.values)
-    parts = {} if source is None else _parts(options, source)
-    with seeded(seed):
+    parts = {} if source is None or outline else _parts(options, source)
+    with nullcontext() if outline else seeded(seed):
         value_head = value_head_of(options, spec, architecture, extent.values)
-        held = set[str]() if source is None else _held(source, parts)
+        held = set[str]() if source is None or outline else _held(source, parts)
         heads = _heads(options, spec, architecture, held)
-        with torch.device("cpu" if source is None else "meta"):
+        with torch.device("meta" if outline or source is not None else "cpu"):
             network = ParallelNetwork(architecture, value_head, *heads)
-        if source is None:
+        if source is None and not outline:
             initialise(network)
-        else:
+        elif source is not None and not outline:
             checkpoint.fill(network, source, critic=reading.critic, parts=parts)
+        freeze(network, [PARTS[name] for name in options.freeze])
         if options.lora is not None:
             adapt(network, options.lora)
-    return ParallelPolicy(network, reading, extent)
+    return ParallelPolicy(network, reading, options.compute, extent)
 
 
 def _wanted(options: OpenVLAOFT) -> list[str]:

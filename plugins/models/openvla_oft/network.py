@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rlvla.plugins.models.openvla.decoder import Cache, Places, decode
+from rlvla.plugins.models.openvla.decoder import Places, decode
 from rlvla.plugins.models.openvla.network import Network
 
 if TYPE_CHECKING:
@@ -48,7 +48,5 @@ class ParallelNetwork(Network):
         end = self.embed(torch.full((rows, 1), EOS, device=prefix.positions.device))
         sequence = prefix.followed_by(torch.cat([end.new_zeros(rows, slots, width), end], 1))
         places = Places(sequence.positions, sequence.valid[:, None, None])
-        hidden = decode(
-            self.language_model, sequence.embeddings, places, last=slots + 2, cache=Cache()
-        )
+        hidden = decode(self.language_model, sequence.embeddings, places, last=slots + 2)
         return hidden[:, :slots]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from rlvla.plugins.models.computing import computed, precise
 from rlvla.plugins.models.openvla.actions import tokens_of
 from rlvla.plugins.models.openvla.policy import OpenVLAPolicy, Scores
 from rlvla.plugins.models.openvla.sampling import gumbel, pick
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rlvla.core.types import Arrays
+    from rlvla.plugins.models.compute import Compute
     from rlvla.plugins.models.openvla.reading import Reading
     from rlvla.plugins.models.openvla_oft.interface import Extent
     from rlvla.plugins.models.openvla_oft.network import ParallelNetwork
@@ -26,8 +28,10 @@ class ParallelPolicy(OpenVLAPolicy):
 
     module: ParallelNetwork
 
-    def __init__(self, network: ParallelNetwork, reading: Reading, extent: Extent) -> None:
-        super().__init__(network, reading)
+    def __init__(
+        self, network: ParallelNetwork, reading: Reading, compute: Compute, extent: Extent
+    ) -> None:
+        super().__init__(network, reading, compute)
         self.module = network
         self.extent = extent
 
@@ -41,6 +45,7 @@ class ParallelPolicy(OpenVLAPolicy):
         return super().statistics | {"proprio": plain}
 
     @torch.inference_mode()
+    @computed
     def act(
         self, observations: Arrays, *, seeds: NDArray[np.uint64], temperature: NDArray[np.float32]
     ) -> dict[str, NDArray[np.generic]]:
@@ -51,7 +56,7 @@ class ParallelPolicy(OpenVLAPolicy):
         hidden = self._answers(observations)
         value: NDArray[np.generic] = self._value(hidden[:, :1], observations).float().cpu().numpy()
         if self.module.action_head is not None:
-            unit = self.module.action_head(hidden).double().cpu().numpy()
+            unit = self._regressed(hidden).double().cpu().numpy()
             action = self.reading.statistics.restore(unit)
             cut = np.clip(action, self.extent.low, self.extent.high)
             return {"action": cut.astype(np.float32), "value": value}
@@ -63,6 +68,7 @@ class ParallelPolicy(OpenVLAPolicy):
         decided = self._decided(tokens.view(shape), log_prob.view(shape), temperature)
         return decided | {"value": value}
 
+    @computed
     def evaluate(self, batch: Arrays) -> Scores:
         """Score recorded decisions under the present weights; raise ValueError for a regression."""
         if self.module.action_head is not None:
@@ -71,6 +77,7 @@ class ParallelPolicy(OpenVLAPolicy):
             )
         return self._scored(self._answers(batch), self._tensor(batch["tokens"]), batch)
 
+    @computed
     def imitate(self, batch: Arrays) -> Tensor:
         """Return the loss of the actions, mean over what was executed, [B].
 
@@ -79,13 +86,26 @@ class ParallelPolicy(OpenVLAPolicy):
         hidden, statistics = self._answers(batch), self.reading.statistics
         if self.module.action_head is not None:
             unit = self._tensor(statistics.unit(batch["action"]).astype(np.float32))
-            loss: Tensor = (self.module.action_head(hidden) - unit).abs()
+            loss: Tensor = (self._regressed(hidden) - unit).abs()
         else:
             ids = tokens_of(batch["action"], statistics, self._vocabulary)
             loss = self._cross_entropy(hidden, self._tensor(ids))
         valid = batch.get("valid", np.ones(loss.shape[:2], np.bool_))
         weight = self._tensor(valid.astype(np.float32))
         return (loss.mean(-1) * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+    def remembered(self, observations: Arrays) -> list[Tensor]:
+        """Return nothing: there is one pass; see `footprint.Outline`."""
+        del observations
+        return []
+
+    def _regressed(self, hidden: Tensor) -> Tensor:
+        """Return actions in [-1, 1], [B, C, D]."""
+        if self.module.action_head is None:
+            raise RuntimeError("there is no action head")
+        with precise(hidden.device):
+            unit: Tensor = self.module.action_head(hidden.float())
+        return unit
 
     def _first(self, observations: Arrays) -> Tensor:
         return self._answers(observations)[:, :1]

@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rlvla.core.types import Field
+from rlvla.plugins.models.compute import Compute
 from rlvla.plugins.models.flow.sampling import FlowSampling
 from rlvla.plugins.models.lora import LoRA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from rlvla.core.footprint import Footprint
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.pi0.policy import PiPolicy
 
-__all__ = ["LoRA", "Pi0", "Pi05"]
+__all__ = ["Compute", "LoRA", "Pi0", "Pi05"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,13 @@ class Pi0:
     """Name of the statistics of the checkpoint (a folder in `assets`), if it has several."""
     lora: LoRA | None = None
     """Train low-rank adapters instead of the weights."""
+    freeze: list[Literal["vision", "projector", "language", "words", "expert"]] = field(
+        default_factory=list[Literal["vision", "projector", "language", "words", "expert"]]
+    )
+    """Parts that are not trained at all, by adapters neither: the tower, what maps its features to
+    tokens, the layers of the language model, its embedding, the action expert."""
+    compute: Compute = field(default_factory=Compute)
+    """Precision, memory and speed."""
 
     def __post_init__(self) -> None:
         if self.chunk is not None and self.chunk < 1:
@@ -60,6 +69,11 @@ class Pi0:
     def discrete(self) -> bool:
         """The state is a part of the prompt."""
         return False
+
+    @property
+    def starts_from_noise(self) -> bool:
+        """The seed matters at temperature 0, too."""
+        return self.sampling.start == "noise"
 
     def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
         """Return the fields of a row that `act` writes; raise ValueError for an unfit simulator."""
@@ -75,6 +89,19 @@ class Pi0:
         from rlvla.plugins.models.pi0.construction import build
 
         return build(self, spec, seed=seed)
+
+    def outline(self, spec: SimulatorSpec) -> PiPolicy:
+        """Build the policy with any weights; see `footprint.Outlined`."""
+        from rlvla.plugins.models.pi0.construction import build
+
+        return build(self, spec, seed=0, outline=True)
+
+    def footprints(self, spec: SimulatorSpec, *, device: str) -> Sequence[Footprint]:
+        """Return what the policy takes of memory, as it is and trained in full or with adapters."""
+        from rlvla.plugins.models.footprint import footprints
+
+        other = LoRA() if self.lora is None else None
+        return footprints(self, spec, device, other)
 
 
 @dataclass(frozen=True, kw_only=True)

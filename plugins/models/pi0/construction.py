@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
 
+from rlvla.plugins.models.computing import freeze
 from rlvla.plugins.models.directory import directory
 from rlvla.plugins.models.flow.sampler import Sampler
 from rlvla.plugins.models.pi0 import checkpoint, heads, presets
 from rlvla.plugins.models.pi0.cameras import matched
 from rlvla.plugins.models.pi0.initialisation import initialise
 from rlvla.plugins.models.pi0.interface import interface_of
+from rlvla.plugins.models.pi0.layouts import published
 from rlvla.plugins.models.pi0.network import Network
 from rlvla.plugins.models.pi0.policy import PiPolicy, Reading
 from rlvla.plugins.models.pi0.prompt import Prompter
@@ -20,6 +23,7 @@ from rlvla.plugins.models.pi0.sizes import architecture_of
 from rlvla.plugins.models.pi0.tokenizer import FileTokenizer, SmallTokenizer
 from rlvla.plugins.models.privileged import privileged
 from rlvla.plugins.models.seeded import seeded
+from rlvla.plugins.models.tensors import outlined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,21 +37,35 @@ if TYPE_CHECKING:
     from rlvla.plugins.models.pi0.presets import Architecture
     from rlvla.plugins.models.pi0.tokenizer import Tokenizer
 
+_MODEL = "paligemma_with_expert.paligemma.model."
+PARTS = {
+    "vision": f"{_MODEL}vision_tower",
+    "projector": f"{_MODEL}multi_modal_projector",
+    "language": f"{_MODEL}language_model",
+    "words": "paligemma_with_expert.paligemma.lm_head",
+    "expert": "paligemma_with_expert.gemma_expert",
+}
+"""Modules that the option `freeze` names."""
 
-def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
-    """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
+
+def build(options: Pi0, spec: SimulatorSpec, *, seed: int, outline: bool = False) -> PiPolicy:
+    """Build the policy in float32 on the CPU; raise ValueError if options and files disagree.
+
+    An `outline` has any weights.
+    """
     interface = interface_of(options, spec)
     reading = _reading(options, spec, interface)
-    tensors = _tensors(options)
+    tensors = _outlined(options) if outline else _tensors(options)
     architecture = _architecture(options, spec, interface, tensors)
-    with seeded(seed):
-        network = _network(options, spec, architecture, empty=tensors is not None)
-        if tensors is None:
+    with nullcontext() if outline else seeded(seed):
+        network = _network(options, spec, architecture, empty=outline or tensors is not None)
+        if tensors is None and not outline:
             initialise(network)
-        else:
+        elif tensors is not None and not outline:
             path = directory(str(options.checkpoint))
             checkpoint.fill(network, tensors, path, reading.value_from)
         _freeze(network, output=options.value_from == "prefix" and not options.detach)
+        freeze(network, [PARTS[name] for name in options.freeze])
         if options.lora is not None:
             _adapt(network, options.lora)
     sampler = Sampler(
@@ -57,7 +75,12 @@ def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
         chunk=options.chunk or interface.horizon,
         dimensions=spec.action_dim,
     )
-    return PiPolicy(network, sampler, reading)
+    return PiPolicy(network, sampler, reading, options.compute)
+
+
+def _outlined(options: Pi0) -> Mapping[str, Tensor] | None:
+    path = options.checkpoint
+    return None if path is None else published(outlined(directory(path)))
 
 
 def _tensors(options: Pi0) -> Mapping[str, Tensor] | None:
@@ -129,7 +152,15 @@ def _adapt(network: Network, options: LoRA) -> None:
     from rlvla.plugins.models.adapters import add_adapters
 
     own = [name for name in ("value_head", "noise_head") if name in dict(network.named_children())]
-    add_adapters(network, options, heads=own)
+    whole = [PARTS["vision"], PARTS["projector"], *_own_layers(network)]
+    openpi = options.target_modules == "openpi"
+    add_adapters(network, options, heads=own, whole=whole if openpi else ())
+
+
+def _own_layers(network: Network) -> list[str]:
+    """Return the names of the flow's own layers."""
+    starts = ("action_", "state_", "time_")
+    return [name for name, _ in network.named_children() if name.startswith(starts)]
 
 
 def _reading(options: Pi0, spec: SimulatorSpec, interface: Interface) -> Reading:
@@ -138,7 +169,12 @@ def _reading(options: Pi0, spec: SimulatorSpec, interface: Interface) -> Reading
         interface=interface,
         cameras=matched(options.cameras, tuple(spec.cameras), interface.cameras),
         tokenizer=tokenizer,
-        prompter=Prompter(tokenizer, room=interface.tokens, discrete=options.discrete),
+        prompter=Prompter(
+            tokenizer,
+            room=interface.tokens,
+            discrete=options.discrete,
+            multiple=options.compute.multiple,
+        ),
         scales=_scales(options, spec).fitted(spec),
         low=spec.action_low,
         high=spec.action_high,

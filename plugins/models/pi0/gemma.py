@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rlvla.plugins.models.computing import through
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -58,7 +60,7 @@ class Pass:
     def rotate(self, x: Tensor) -> Tensor:
         """Rotate [B, heads, S, head width]."""
         first, second = x.chunk(2, -1)
-        return x * self.cos + torch.cat([-second, first], -1) * self.sin
+        return (x * self.cos + torch.cat([-second, first], -1) * self.sin).to(x.dtype)
 
 
 class Norm(nn.Module):
@@ -196,7 +198,7 @@ class Gemma(nn.Module):
         """Return the final hidden states [B, S, width] of tokens that follow a prefix."""
         shared = Pass.of(places, self.head_width)
         for layer, before in zip(self.layers, prefix, strict=True):
-            x, _ = layer(x, shared, before, condition)
+            x, _ = through(layer, x, shared, before, condition)
         final: Tensor = self.norm(x, condition)[0]
         return final
 
@@ -206,12 +208,14 @@ class Gemma(nn.Module):
         shared, kept = Pass.of(places, self.head_width), list[KeysValues]()
         last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
-            x, own = layer(x, shared, None, None, keys_only=index == last and not output)
+            keys_only = index == last and not output
+            x, own = through(layer, x, shared, None, None, keys_only=keys_only)
             kept.append(own)
         return x, kept
 
 
 def _normalised(x: Tensor) -> Tensor:
+    x = x.float()
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPSILON)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rlvla.plugins.models.computing import precise, reduced
 from rlvla.plugins.models.pi0.gemma import Gemma, Places
 from rlvla.plugins.models.pi0.siglip import VisionTower
 
@@ -114,8 +115,8 @@ class Prefix:
         """Return the mean of the valid tokens' final hidden states, [B, width]."""
         if self.hidden is None:
             raise RuntimeError("the prefix was decoded without its output")
-        weight = self.valid[..., None].to(self.hidden.dtype)
-        return (self.hidden * weight).sum(1) / weight.sum(1)
+        weight = self.valid[..., None].float()
+        return (self.hidden.float() * weight).sum(1) / weight.sum(1)
 
 
 class Network(nn.Module):
@@ -157,7 +158,7 @@ class Network(nn.Module):
         """
         paligemma = self.paligemma_with_expert.paligemma
         features = paligemma.model.vision_tower(inputs.images)
-        words = paligemma.lm_head(inputs.ids) * math.sqrt(self.architecture.language.width)
+        words = reduced(paligemma.lm_head(inputs.ids)) * math.sqrt(self.architecture.language.width)
         tokens = torch.cat([paligemma.model.multi_modal_projector(features), words], 1)
         patches = [one[:, None].expand(-1, self.architecture.patches) for one in inputs.shown]
         valid = torch.cat([*patches, inputs.valid], 1)
@@ -174,19 +175,29 @@ class Network(nn.Module):
         `state` [B, action_dim], which pi0.5 has in its prompt; `noisy` actions
         [B, horizon, action_dim] at `time` [B] of the flow, 1 for noise.
         """
-        if self.architecture.adaptive:
-            condition, tokens = self._condition(time), self.action_in_proj(noisy)
-        else:
-            condition, tokens = None, self._suffix(state, noisy, time)
+        with precise(noisy.device):
+            if self.architecture.adaptive:
+                condition, tokens = self._condition(time), self.action_in_proj(noisy)
+            else:
+                condition, tokens = None, self._suffix(state, noisy, time)
         expert = self.paligemma_with_expert.gemma_expert.model
         places = _after(prefix.valid, tokens.shape[1], own_block=not self.architecture.adaptive)
-        hidden = expert.follow(tokens, places, prefix.seen, condition)
-        return hidden[:, -noisy.shape[1] :]
+        hidden = expert.follow(reduced(tokens), places, prefix.seen, condition)
+        return hidden[:, -noisy.shape[1] :].float()
 
     def velocity(self, features: Tensor) -> Tensor:
         """Return the velocity of the flow that `features` say, [B, horizon, action_dim]."""
-        velocity: Tensor = self.action_out_proj(features)
+        with precise(features.device):
+            velocity: Tensor = self.action_out_proj(features)
         return velocity
+
+    def raw_noise(self, features: Tensor) -> Tensor | None:
+        """Return the numbers that learned noise is made of, [B, horizon, action_dim], if it is."""
+        if self.noise_head is None:
+            return None
+        with precise(features.device):
+            raw: Tensor = self.noise_head(features)
+        return raw
 
     def _condition(self, time: Tensor) -> Tensor:
         waves = self._waves(time)
@@ -201,7 +212,7 @@ class Network(nn.Module):
         return torch.cat([self.state_proj(state)[:, None], self.action_time_mlp_out(mixed)], 1)
 
     def _waves(self, time: Tensor) -> Tensor:
-        return waves(time, self.architecture.expert.width).to(self.action_in_proj.weight.dtype)
+        return waves(time, self.architecture.expert.width).float()
 
 
 def waves(time: Tensor, width: int) -> Tensor:

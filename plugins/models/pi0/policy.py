@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rlvla.plugins.models.computing import computed, place, precise
 from rlvla.plugins.models.flow.matching import lesson
 from rlvla.plugins.models.flow.policy import Scores
 from rlvla.plugins.models.pi0.checkpoint import restore, save_checkpoint
@@ -23,12 +24,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rlvla.core.types import Array, Arrays
+    from rlvla.plugins.models.compute import Compute
     from rlvla.plugins.models.flow.sampler import Denoiser, Sampler
     from rlvla.plugins.models.pi0.interface import Interface
     from rlvla.plugins.models.pi0.network import Network, Prefix
     from rlvla.plugins.models.pi0.prompt import Prompter
     from rlvla.plugins.models.pi0.scaling import Scales
     from rlvla.plugins.models.pi0.tokenizer import Tokenizer
+
+
+PRECISE = ("action_", "state_proj", "time_mlp", "value_head", "noise_head")
+"""Modules that are computed in float32, as openpi does; their names begin so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,19 +67,34 @@ class Seen:
 class PiPolicy:
     """Denoises a chunk of actions; its first C are executed, D elements of each."""
 
-    def __init__(self, network: Network, sampler: Sampler, reading: Reading) -> None:
+    def __init__(
+        self, network: Network, sampler: Sampler, reading: Reading, compute: Compute
+    ) -> None:
         self.module = network
+        self.compute = compute
         self.sampler = sampler
         self.reading = reading
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.module.action_in_proj.weight.device
+
+    def place(self, device: torch.device, *, trains: bool) -> None:
+        """Move to the device; see `interfaces.Placeable`."""
+        place(self.module, device, self.compute, trains=trains, precise=PRECISE)
+        if trains:
+            self.compute = replace(self.compute, compile=False)
+
     @torch.inference_mode()
+    @computed
     def act(
         self, observations: Arrays, *, seeds: NDArray[np.uint64], temperature: NDArray[np.float32]
     ) -> dict[str, NDArray[np.generic]]:
         """Decide for each row."""
         seen = self.see(observations)
         drawn = self.sampler.draw(
-            self.denoiser(seen), seeds=seeds, temperature=temperature, device=self._device
+            self.denoiser(seen), seeds=seeds, temperature=temperature, device=self.device
         )
         executed = drawn.action[:, : self.sampler.chunk, : self.sampler.dimensions]
         action = self.reading.scales.actions.restore(executed.cpu().numpy())
@@ -83,17 +104,20 @@ class PiPolicy:
             "value": self._value(observations, seen).cpu().numpy(),
         }
 
+    @computed
     def evaluate(self, batch: Arrays) -> Scores:
         """Score recorded decisions under the present weights, in normalised units."""
         seen = self.see(batch)
-        scored = self.sampler.score(self.denoiser(seen), batch, device=self._device)
+        scored = self.sampler.score(self.denoiser(seen), batch, device=self.device)
         return Scores(scored.log_prob, scored.entropy, self._value(batch, seen))
 
+    @computed
     def value(self, observations: Arrays) -> Tensor:
         """Estimate the return from each observation, [B, 1]."""
         unseen = self.reading.value_from == "privileged"
         return self._value(observations, None if unseen else self.see(observations))
 
+    @computed
     def imitate(self, batch: Arrays) -> Tensor:
         """Return the squared error of the velocity, mean over executed actions, [B].
 
@@ -134,10 +158,14 @@ class PiPolicy:
             prefix = seen.prefix.repeated(copies)
             state = seen.state.repeat_interleave(copies, 0)
             features = network.features(prefix, state, points, times)
-            raw = None if network.noise_head is None else network.noise_head(features)
-            return network.velocity(features), raw
+            return network.velocity(features), network.raw_noise(features)
 
         return denoise
+
+    @computed
+    def remembered(self, observations: Arrays) -> list[Tensor]:
+        """Return keys and values of images and prompt; see `footprint.Outline`."""
+        return [one for layer in self.see(observations).prefix.seen for one in layer]
 
     def save(self, directory: str) -> None:
         """Write a checkpoint that the option `checkpoint` can name."""
@@ -159,9 +187,10 @@ class PiPolicy:
             features = seen.prefix.mean()
         else:
             features = self._at_the_origin(seen)
-        value: Tensor = self.module.value_head(
-            features.detach() if self.reading.detach else features
-        )
+        with precise(features.device):
+            value: Tensor = self.module.value_head(
+                features.detach() if self.reading.detach else features
+            )
         return value
 
     def _at_the_origin(self, seen: Seen) -> Tensor:
@@ -188,10 +217,6 @@ class PiPolicy:
             (0, max(room - numbers.shape[-1], 0)),
         )
 
-    @property
-    def _device(self) -> torch.device:
-        return self.module.action_in_proj.weight.device
-
     def _tensor(self, array: Array) -> Tensor:
         # A copy: slots are shared memory that others write to.
-        return torch.tensor(array).to(self._device)
+        return torch.tensor(array).to(self.device)

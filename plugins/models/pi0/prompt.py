@@ -38,10 +38,13 @@ class Prompter:
     pi0.5: `Task: ..., State: ...;` and `Action: ` on a new line, the state as 256 bins.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, room: int, discrete: bool) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, *, room: int, discrete: bool, multiple: int = 1
+    ) -> None:
         self._tokenizer = tokenizer
         self._room = room
         self._discrete = discrete
+        self._multiple = multiple
         self._ids = lru_cache(maxsize=4096)(self._without_state)
 
     def __call__(
@@ -53,8 +56,9 @@ class Prompter:
         """
         texts = [row.tobytes() for row in instructions]
         if not self._discrete:
-            return _aligned([self._ids(text) for text in texts])
-        return _aligned([self._with_state(*pair) for pair in zip(texts, states, strict=True)])
+            return _aligned([self._ids(text) for text in texts], self._multiple)
+        rows = [self._with_state(*pair) for pair in zip(texts, states, strict=True)]
+        return _aligned(rows, self._multiple)
 
     def _without_state(self, row: bytes) -> list[int]:
         encode = self._tokenizer.encode
@@ -71,9 +75,9 @@ def _task(row: bytes) -> str:
     return text.strip().replace("_", " ").replace("\n", " ")
 
 
-def _aligned(rows: list[list[int]]) -> Prompts:
+def _aligned(rows: list[list[int]], multiple: int) -> Prompts:
     lengths = np.array([len(row) for row in rows])
-    valid = np.arange(int(lengths.max())) < lengths[:, None]
+    valid = np.arange(-(-int(lengths.max()) // multiple) * multiple) < lengths[:, None]
     ids = np.zeros(valid.shape, np.int64)
     ids[valid] = np.concatenate(rows)
     return Prompts(ids, valid)

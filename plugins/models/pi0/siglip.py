@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rlvla.plugins.models.computing import through
+
 if TYPE_CHECKING:
     from rlvla.plugins.models.pi0.presets import Architecture, Tower
 
@@ -80,7 +82,7 @@ class Embeddings(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map [B, 3, H, W] to [B, patches, width]."""
         grid: Tensor = self.patch_embedding(images)
-        return grid.flatten(2).transpose(1, 2) + self.position_embedding.weight
+        return grid.flatten(2).transpose(1, 2) + self.position_embedding.weight.to(grid.dtype)
 
 
 class Encoder(nn.Module):
@@ -93,7 +95,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the blocks in turn."""
         for layer in self.layers:
-            x = layer(x)
+            x = through(layer, x)
         return x
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rlvla.commands.surroundings import Surroundings
     from rlvla.core.latency import Latencies
-    from rlvla.core.planning.fit import Finding
+    from rlvla.core.planning.finding import Finding
     from rlvla.core.planning.forecast import Forecast
     from rlvla.core.planning.search import Search
     from rlvla.core.planning.size import Size
@@ -46,6 +46,10 @@ From = Annotated[
     ),
 ]
 Updates = Annotated[int, typer.Option(min=1, help="Training batches that are simulated.")]
+GpuMemory = Annotated[
+    float | None,
+    typer.Option(min=0, help="GB (10^9 bytes) of a GPU, if it is not one of this machine."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
@@ -56,6 +60,7 @@ def plan(
     gpus: Gpus = None,
     latencies: From = None,
     updates: Updates = 4,
+    gpu_memory: GpuMemory = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -74,7 +79,8 @@ def plan(
     last_phase(resolved)
     wanted = _sizes(resolved, gpus)
     times = _latencies(resolved, latencies, manifest)
-    fit = [*findings(resolved, max(wanted).cells)]
+    gpu_bytes = None if gpu_memory is None else round(gpu_memory * 1e9)
+    fit = [*findings(resolved, max(wanted).cells, gpu_bytes=gpu_bytes)]
     forecasts = _forecasts(resolved, times, wanted, updates)
     search = Search(
         manifest=resolved,

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rlvla.core.planning.fit import counted, findings, sized
+from rlvla.core.planning.finding import counted, sized
+from rlvla.core.planning.fit import findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,8 @@ from torch import Tensor
 from toys.velocity import KINDS, ROWS, SAMPLINGS, SEEDS, Net, draw, sampler_of
 
 from rlvla.plugins.models.flow.density import log_deviation
-from rlvla.plugins.models.flow.sampling import Choice, FlowSampling, Kind
+from rlvla.plugins.models.flow.sampling import Choice, FlowSampling, Kind, Start
+from rlvla.plugins.models.noise import normal
 
 EVERY = pytest.mark.parametrize(
     "sampling", SAMPLINGS, ids=lambda one: f"{one.kind}-{one.stochastic}-{one.steps}"
@@ -63,12 +64,17 @@ def test_one_step_is_drawn_from_all_that_have_noise(kind: Kind) -> None:
     assert np.abs(counts - 4000 / steps).max() < 5 * np.sqrt(4000 / steps)
 
 
+@pytest.mark.parametrize("start", ["noise", "origin"])
 @EVERY
-def test_at_temperature_0_nothing_is_drawn(sampling: FlowSampling) -> None:
-    sampler, net = sampler_of(sampling), Net(sampling, seed=0)
+def test_at_temperature_0_steps_are_eulers_from_where_the_option_says(
+    sampling: FlowSampling, start: Start
+) -> None:
+    sampler, net = sampler_of(replace(sampling, start=start)), Net(sampling, seed=0)
     drawn = draw(sampler, net, 0.0)
+    count = 3 * 4 * (2 if sampling.stochastic == "one" else 1 + sampling.steps)
+    first = torch.from_numpy(normal(SEEDS[:ROWS], count)[:, : 3 * 4].reshape(ROWS, 3, 4))
     with torch.no_grad():
-        expected = sampler.denoise(net, torch.zeros(ROWS, 3, 4))
+        expected = sampler.denoise(net, first if start == "noise" else torch.zeros(ROWS, 3, 4))
     assert torch.allclose(drawn.action, expected, atol=1e-5)
     np.testing.assert_array_equal(drawn.record["noise"], draw(sampler, net).record["noise"])
 

@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from rlvla.plugins.models.openvla import presets
-from rlvla.plugins.models.openvla.decoder import Cache, Places, decode, llama
+from rlvla.plugins.models.openvla.decoder import Places, decode, llama
 from rlvla.plugins.models.openvla.vision import DinoFeaturizer, SiglipFeaturizer
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def test_decoder_that_sees_both_ways_is_llama_of_transformers() -> None:
     valid[1, 3:5] = False
     positions = (valid.cumsum(1) - 1).clamp(min=0)
     places = Places(positions, valid[:, None, None])
-    ours = decode(model, embeddings, places, last=9, cache=Cache())
+    ours = decode(model, embeddings, places, last=9)
     theirs = cast("Any", model).model(
         inputs_embeds=embeddings,
         position_ids=positions,
