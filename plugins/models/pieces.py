@@ -1,6 +1,6 @@
 """The `tokenizer.model` of PaliGemma and Llama: a byte-pair model in sentencepiece's format.
 
-Only its protocol buffer's fields that decide how text is cut are read (`sentencepiece_model.proto`).
+Of its protocol buffer (`sentencepiece_model.proto`) only what decides how text is cut is read.
 """
 
 from __future__ import annotations

@@ -31,8 +31,11 @@ class Pi0:
     """Sizes of a policy made from the seed; a checkpoint brings its own."""
     checkpoint: str | None = None
     """Directory with `model.safetensors` and `config.json`, as written by openpi (PyTorch),
-    lerobot, transformers or rlvla, with `tokenizer.json` beside them; `rlvla:NAME` is one that
-    ships here."""
+    lerobot, transformers or rlvla, or with the `params` of openpi's JAX code (extra `jax`), and
+    with `tokenizer.json` or `tokenizer.model` beside them; `rlvla:NAME` is one that ships here."""
+    horizon: int | None = None
+    """Length of the chunks that the checkpoint was trained on, where its files do not say, as
+    those of openpi's JAX code: 50 for the base models, 10 for `pi05_libero`."""
     chunk: int | None = None
     """Actions that are executed of each decision, by default all that are denoised. A tiny policy
     made from the seed denoises so many, by default 1."""
@@ -55,6 +58,11 @@ class Pi0:
     def __post_init__(self) -> None:
         if self.chunk is not None and self.chunk < 1:
             raise ValueError(f"chunk must be at least 1, got {self.chunk}")
+        if self.horizon is not None and (self.checkpoint is None or self.horizon < 1):
+            raise ValueError(
+                f"horizon must be at least 1 and of a checkpoint, got {self.horizon}; without a "
+                "checkpoint, chunk says how many actions are denoised"
+            )
 
     @property
     def discrete(self) -> bool:

@@ -6,29 +6,28 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rlvla.plugins.models.directory import directory
 from rlvla.plugins.models.flow.sampler import Sampler
 from rlvla.plugins.models.pi0 import checkpoint, heads, presets
 from rlvla.plugins.models.pi0.cameras import matched
 from rlvla.plugins.models.pi0.initialisation import initialise
 from rlvla.plugins.models.pi0.interface import interface_of
+from rlvla.plugins.models.pi0.location import located
 from rlvla.plugins.models.pi0.network import Network
 from rlvla.plugins.models.pi0.policy import PiPolicy, Reading
 from rlvla.plugins.models.pi0.prompt import Prompter
 from rlvla.plugins.models.pi0.scaling import Scales
 from rlvla.plugins.models.pi0.sizes import architecture_of
-from rlvla.plugins.models.pi0.tokenizer import FileTokenizer, SmallTokenizer
+from rlvla.plugins.models.pi0.tokenizer import SmallTokenizer, tokenizer_in
 from rlvla.plugins.models.privileged import privileged
 from rlvla.plugins.models.seeded import seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor, nn
+    from torch import nn
 
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.lora import LoRA
     from rlvla.plugins.models.pi0 import Pi0
+    from rlvla.plugins.models.pi0.checkpoint import Weights
     from rlvla.plugins.models.pi0.interface import Interface
     from rlvla.plugins.models.pi0.presets import Architecture
     from rlvla.plugins.models.pi0.tokenizer import Tokenizer
@@ -38,15 +37,14 @@ def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
     """Build the policy in float32 on the CPU; raise ValueError if options and files disagree."""
     interface = interface_of(options, spec)
     reading = _reading(options, spec, interface)
-    tensors = _tensors(options)
-    architecture = _architecture(options, spec, interface, tensors)
+    weights = None if options.checkpoint is None else checkpoint.weights_in(options.checkpoint)
+    architecture = _architecture(options, spec, interface, weights)
     with seeded(seed):
-        network = _network(options, spec, architecture, empty=tensors is not None)
-        if tensors is None:
+        network = _network(options, spec, architecture, empty=weights is not None)
+        if weights is None:
             initialise(network)
         else:
-            path = directory(str(options.checkpoint))
-            checkpoint.fill(network, tensors, path, reading.value_from)
+            checkpoint.fill(network, weights, reading.value_from)
         _freeze(network, output=options.value_from == "prefix" and not options.detach)
         if options.lora is not None:
             _adapt(network, options.lora)
@@ -60,23 +58,19 @@ def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
     return PiPolicy(network, sampler, reading)
 
 
-def _tensors(options: Pi0) -> Mapping[str, Tensor] | None:
-    path = options.checkpoint
-    return None if path is None else checkpoint.tensors_of(directory(path))
-
-
 def _architecture(
     options: Pi0,
     spec: SimulatorSpec,
     interface: Interface,
-    tensors: Mapping[str, Tensor] | None,
+    weights: Weights | None,
 ) -> Architecture:
-    if tensors is None:
+    if weights is None:
         largest = max(max(size) for size in spec.cameras.values())
         return presets.tiny(
             adaptive=options.adaptive, image=largest, action_dim=interface.action_dim
         )
-    found = architecture_of(tensors, adaptive=options.adaptive, vision_heads=interface.vision_heads)
+    heads_ = interface.vision_heads or weights.vision_heads
+    found = architecture_of(weights.outline, adaptive=options.adaptive, vision_heads=heads_)
     if found.action_dim != interface.action_dim:
         raise ValueError(
             f"checkpoint's config.json states action_dim {interface.action_dim}, "
@@ -152,11 +146,11 @@ def _tokenizer(options: Pi0, interface: Interface) -> Tokenizer:
         return SmallTokenizer()
     if options.checkpoint is None:
         raise ValueError("preset '3b' needs a checkpoint, which brings weights and tokenizer")
-    return FileTokenizer(directory(options.checkpoint))
+    return tokenizer_in(located(options.checkpoint))
 
 
 def _scales(options: Pi0, spec: SimulatorSpec) -> Scales:
     if options.checkpoint is None:
         return Scales.of_simulator(spec)
-    path = directory(options.checkpoint)
+    path = located(options.checkpoint)
     return checkpoint.scales_of(path, options.statistics, quantiles=options.adaptive)

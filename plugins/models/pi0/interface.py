@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlvla.plugins.models.directory import directory
 from rlvla.plugins.models.pi0.cameras import matched
+from rlvla.plugins.models.pi0.location import is_orbax, located
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.pi0 import Pi0
@@ -65,7 +65,7 @@ def interface_of(options: Pi0, spec: SimulatorSpec) -> Interface:
     if options.checkpoint is None:
         made = _fresh(options, spec)
     else:
-        made = from_config(_config(options.checkpoint), adaptive=options.adaptive)
+        made = from_config(_stated(options, options.checkpoint), adaptive=options.adaptive)
     if options.chunk is not None and options.chunk > made.horizon:
         raise ValueError(
             f"chunk must be at most {made.horizon}, the length of the chunks that the "
@@ -94,25 +94,25 @@ def _fresh(options: Pi0, spec: SimulatorSpec) -> Interface:
     )
 
 
-def _config(checkpoint: str) -> dict[str, Any]:
-    try:
-        return config_of(directory(checkpoint))
-    except FileNotFoundError as error:
-        raise ValueError(f"{error}{_advice(Path(checkpoint))}") from error
-
-
-def _advice(path: Path) -> str:
-    if not (path / "params").is_dir():
-        return ""
-    return (
-        ": it holds arrays of JAX (params); openpi's examples/convert_jax_model_to_pytorch.py "
-        "makes of them what is read here"
-    )
+def _stated(options: Pi0, checkpoint: str) -> dict[str, Any]:
+    """Return `config.json`, with the horizon of the options where it states none."""
+    path = located(checkpoint)
+    config = config_of(path)
+    stated = config.get("action_horizon", config.get("chunk_size"))
+    if options.horizon not in (None, stated) and stated is not None:
+        raise ValueError(f"horizon {options.horizon} is not that of the checkpoint, {stated}")
+    return config if options.horizon is None else config | {"action_horizon": options.horizon}
 
 
 def config_of(path: Path) -> dict[str, Any]:
-    """Return `config.json` of a checkpoint directory."""
-    config: dict[str, Any] = json.loads((path / "config.json").read_text())
+    """Return `config.json` of a checkpoint directory; arrays of JAX need none."""
+    file = path / "config.json"
+    if is_orbax(path) and not file.is_file():
+        return {}
+    try:
+        config: dict[str, Any] = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"checkpoint's file {file} is no JSON: {error}") from None
     return config
 
 
@@ -125,8 +125,9 @@ def from_config(config: Mapping[str, Any], *, adaptive: bool) -> Interface:
     horizon = config.get("action_horizon", config.get("chunk_size"))
     if horizon is None:
         raise ValueError(
-            "checkpoint's config.json states neither action_horizon (openpi) nor chunk_size "
-            "(lerobot, transformers); add the length of the chunks it was trained on"
+            "horizon must be the length of the chunks that the checkpoint was trained on: its "
+            "config.json states neither action_horizon (openpi) nor chunk_size (lerobot, "
+            "transformers)"
         )
     return Interface(
         horizon=horizon,

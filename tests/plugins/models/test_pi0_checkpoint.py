@@ -202,7 +202,7 @@ def test_what_is_no_checkpoint_is_said_before_anything_is_built(
     with pytest.raises(ValueError, match=r"checkpoint '.*' has no file config\.json"):
         replace(options, checkpoint=str(tmp_path / "none")).decision_fields(ROBOT)
     (tmp_path / "jax" / "params").mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"no file config\.json .* holds arrays of JAX"):
+    with pytest.raises(ValueError, match="has arrays of JAX without params/_METADATA"):
         replace(options, checkpoint=str(tmp_path / "jax")).decision_fields(ROBOT)
     with pytest.raises(ValueError, match="chunk must be at most 10"):
         replace(options, chunk=11).decision_fields(ROBOT)
@@ -220,7 +220,7 @@ def test_what_is_no_checkpoint_is_said_before_anything_is_built(
 def test_statistics_and_tokenizer_must_be_there(openpi: Path) -> None:
     options = Pi0(checkpoint=str(openpi))
     (openpi / "tokenizer.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"has no tokenizer\.json"):
+    with pytest.raises(ValueError, match=r"has no tokenizer\.json or tokenizer\.model"):
         options.build(ROBOT, seed=0)
     tokenizer(openpi)
     (openpi / "assets" / "robot" / "norm_stats.json").unlink()
