@@ -34,6 +34,8 @@ class Arrays:
         keys = [_keys(one) for one in content["tree_metadata"].values()]
         self._driver = "zarr3" if content.get("use_zarr3") else "zarr"
         self._many = content.get("use_ocdbt", (self._folder / "manifest.ocdbt").is_file())
+        # Else parts of arrays that are zero everywhere are not stored.
+        self._complete = content.get("store_array_data_equal_to_fill_value", False)
         self._stores = {
             "/".join(one[1:] if one[-1] != LEAF else one[1:-1]): self._opened(one)
             for one in keys
@@ -53,9 +55,7 @@ class Arrays:
         try:
             return torch.from_numpy(single.read().result())
         except ValueError as error:
-            raise ValueError(
-                f"checkpoint's array {name} in {self._folder} cannot be read: {error}"
-            ) from None
+            raise self._fault(name, error) from None
 
     def _opened(self, keys: list[str]) -> Any:  # noqa: ANN401 - the library has no types
         name = ".".join(keys)
@@ -63,13 +63,19 @@ class Arrays:
         if self._many:
             base = {"driver": "file", "path": f"{self._folder}/"}
             store = {"driver": "ocdbt", "base": base, "path": f"{name}/"}
-        spec = {"driver": self._driver, "kvstore": store}
+        spec = {
+            "driver": self._driver,
+            "kvstore": store,
+            "fill_missing_data_reads": not self._complete,
+        }
         try:
             return self._library.open(spec, open=True, read=True).result()
         except ValueError as error:
-            raise ValueError(
-                f"checkpoint's array {name} in {self._folder} cannot be read: {error}"
-            ) from None
+            raise self._fault(name, error) from None
+
+    def _fault(self, name: str, error: ValueError) -> ValueError:
+        cause = str(error).partition(" [tensorstore_spec")[0]
+        return ValueError(f"checkpoint's array {name} in {self._folder} cannot be read: {cause}")
 
 
 def _keys(entry: dict[str, Any]) -> list[str]:

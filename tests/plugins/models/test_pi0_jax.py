@@ -6,8 +6,10 @@ pi0 as openpi's training saves them (a level `value` below each name), those of 
 
 from __future__ import annotations
 
+import json
 import tarfile
 from dataclasses import replace
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ from torch.nn import functional
 
 from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.models.pi0 import Pi0, Pi05
+from rlvla.plugins.models.pi0.orbax import Arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -313,11 +316,52 @@ def test_the_other_kind_of_pi_is_named(options: Pi0) -> None:
 
 def test_arrays_that_are_not_whole_are_named(options: Pi0) -> None:
     folder = Path(str(options.checkpoint)) / "params"
-    for file in (folder / "ocdbt.process_0" / "d").iterdir():
-        file.write_bytes(file.read_bytes()[:-20])
+    largest = max(folder.rglob("d/*"), key=lambda file: file.stat().st_size)
+    content = largest.read_bytes()
+    for broken in (content[: len(content) // 2], b""):
+        largest.write_bytes(broken)
+        with pytest.raises(ValueError, match=r"checkpoint's array .* in .*params cannot be read"):
+            options.build(ROBOT, seed=0)
+    largest.unlink()
     with pytest.raises(ValueError, match=r"checkpoint's array .* in .*params cannot be read"):
         options.build(ROBOT, seed=0)
-    for file in (folder / "d").iterdir():
-        file.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"checkpoint's array .* in .*params cannot be read"):
+
+
+def test_arrays_that_are_strangers_or_missing_are_listed(options: Pi0) -> None:
+    file = Path(str(options.checkpoint)) / "params" / "_METADATA"
+    content = json.loads(file.read_text())
+    tree = content["tree_metadata"]
+    lost = next(name for name in tree if "action_out_proj" in name and "bias" in name)
+    content["tree_metadata"] = {name: one for name, one in tree.items() if name != lost}
+    file.write_text(json.dumps(content))
+    with pytest.raises(
+        ValueError, match=r"does not fit the network: missing: action_out_proj\.bias"
+    ):
         options.build(ROBOT, seed=0)
+    tree[lost]["key_metadata"][1]["key"] = "no_such_array"
+    file.write_text(json.dumps(content | {"tree_metadata": tree}))
+    with pytest.raises(
+        ValueError, match=r"checkpoint's array params\.no_such_array\.bias.* cannot be"
+    ):
+        options.build(ROBOT, seed=0)
+
+
+@pytest.mark.parametrize("driver", ["zarr", "zarr3"])
+def test_arrays_in_folders_of_their_own_are_read(options: Pi0, tmp_path: Path, driver: str) -> None:
+    library: Any = import_module("tensorstore")
+    file = Path(str(options.checkpoint)) / "params" / "_METADATA"
+    kept = json.loads(file.read_text())["tree_metadata"]
+    folder = tmp_path / "folders" / "params"
+    folder.mkdir(parents=True)
+    stated = {"tree_metadata": kept, "use_ocdbt": False, "use_zarr3": driver == "zarr3"}
+    (folder / "_METADATA").write_text(json.dumps(stated))
+    content = arrays(adaptive=options.adaptive)
+    for name, one in content.items():
+        whole = f"params/{name}" if options.adaptive else f"params/{name}/value"
+        store = {"driver": "file", "path": f"{folder}/{whole.replace('/', '.')}/"}
+        spec = {"driver": driver, "kvstore": store}
+        made = library.open(spec, create=True, dtype=library.float32, shape=one.shape).result()
+        made.write(one.numpy()).result()
+    found = Arrays(tmp_path / "folders")
+    assert found.outlined().keys() == content.keys()
+    assert all(torch.equal(found.read(name), one) for name, one in content.items())
