@@ -52,6 +52,10 @@ class Pi0:
     """Keep the gradients of the value head out of the rest."""
     statistics: str | None = None
     """Name of the statistics of the checkpoint (a folder in `assets`), if it has several."""
+    relative: list[int] | None = None
+    """Elements of an action that were trained as differences from the same elements of the state
+    at the decision, counted from 0: `[0, 1, 2, 3, 4, 5]` for openpi's `pi0_libero`. By default as
+    a checkpoint of rlvla says, else none, as for `pi05_libero`."""
     lora: LoRA | None = None
     """Train low-rank adapters instead of the weights."""
 
@@ -70,10 +74,15 @@ class Pi0:
         return False
 
     def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
-        """Return the fields of a row that `act` writes; raise ValueError for an unfit simulator."""
+        """Return the fields of a row that `act` writes.
+
+        Raise ValueError if the checkpoint's files do not fit options or simulator.
+        """
         from rlvla.plugins.models.pi0.interface import interface_of
+        from rlvla.plugins.models.pi0.statistics import scales_of
 
         made = interface_of(self, spec)
+        scales_of(self, spec, made)
         actions = Field((self.chunk or made.horizon, spec.action_dim), "float32")
         own = {"action": actions, "log_prob": actions, "value": Field((1,), "float32")}
         return own | self.sampling.fields(made.horizon, made.action_dim)

@@ -14,10 +14,9 @@ from rlvla.plugins.models.pi0.flax import translated, vision_heads
 from rlvla.plugins.models.pi0.heads import OWN
 from rlvla.plugins.models.pi0.interface import config_of
 from rlvla.plugins.models.pi0.layouts import published
-from rlvla.plugins.models.pi0.lerobot import lerobot_scales
 from rlvla.plugins.models.pi0.location import is_orbax, located
 from rlvla.plugins.models.pi0.orbax import Arrays
-from rlvla.plugins.models.pi0.scaling import STATISTICS, openpi_scales
+from rlvla.plugins.models.pi0.scaling import STATISTICS
 from rlvla.plugins.models.tensors import (
     outlined,
     read_tensors,
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
     from rlvla.plugins.models.pi0.network import Network
     from rlvla.plugins.models.pi0.policy import PiPolicy
-    from rlvla.plugins.models.pi0.scaling import Scales
 
 ADVICE = (
     "; the names are openpi's, to which those of lerobot and transformers were brought: "
@@ -77,17 +75,6 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
         return _arrays(path)
     state = published(read_tensors(path))
     return {name: _float(one) if one.is_floating_point() else one for name, one in state.items()}
-
-
-def scales_of(path: Path, name: str | None, *, quantiles: bool) -> Scales:
-    """Return the scales that the checkpoint's statistics say; raise ValueError without any."""
-    scales = openpi_scales(path, name, quantiles=quantiles) or lerobot_scales(path)
-    if scales is None:
-        raise ValueError(
-            f"checkpoint {path} has no statistics of states and actions: neither "
-            "assets/NAME/norm_stats.json (openpi) nor policy_preprocessor.json (lerobot)"
-        )
-    return scales
 
 
 def fill(network: Network, weights: Weights, value_from: str) -> None:

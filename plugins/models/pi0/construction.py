@@ -15,8 +15,8 @@ from rlvla.plugins.models.pi0.location import located
 from rlvla.plugins.models.pi0.network import Network
 from rlvla.plugins.models.pi0.policy import PiPolicy, Reading
 from rlvla.plugins.models.pi0.prompt import Prompter
-from rlvla.plugins.models.pi0.scaling import Scales
 from rlvla.plugins.models.pi0.sizes import architecture_of
+from rlvla.plugins.models.pi0.statistics import scales_of
 from rlvla.plugins.models.pi0.tokenizer import SmallTokenizer, tokenizer_in
 from rlvla.plugins.models.privileged import privileged
 from rlvla.plugins.models.seeded import seeded
@@ -133,7 +133,7 @@ def _reading(options: Pi0, spec: SimulatorSpec, interface: Interface) -> Reading
         cameras=matched(options.cameras, tuple(spec.cameras), interface.cameras),
         tokenizer=tokenizer,
         prompter=Prompter(tokenizer, room=interface.tokens, discrete=options.discrete),
-        scales=_scales(options, spec).fitted(spec),
+        scales=scales_of(options, spec, interface),
         low=spec.action_low,
         high=spec.action_high,
         value_from=options.value_from,
@@ -147,10 +147,3 @@ def _tokenizer(options: Pi0, interface: Interface) -> Tokenizer:
     if options.checkpoint is None:
         raise ValueError("preset '3b' needs a checkpoint, which brings weights and tokenizer")
     return tokenizer_in(located(options.checkpoint))
-
-
-def _scales(options: Pi0, spec: SimulatorSpec) -> Scales:
-    if options.checkpoint is None:
-        return Scales.of_simulator(spec)
-    path = located(options.checkpoint)
-    return checkpoint.scales_of(path, options.statistics, quantiles=options.adaptive)

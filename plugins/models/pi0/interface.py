@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rlvla.plugins.models.pi0.cameras import matched
@@ -21,6 +21,8 @@ CAMERAS = "base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"
 IMAGES = "observation.images."
 ACTION_DIM = 32
 HORIZON = 50
+NAMES = {False: "pi0", True: "pi05"}
+"""Of the kind without and with adaptive norms."""
 TOKENS = {False: 48, True: 200}
 """To which openpi cuts prompts; those of pi0.5 hold the state."""
 
@@ -41,6 +43,8 @@ class Interface:
     """Prompts are made of a fixed word list; else a checkpoint's tokenizer makes them."""
     vision_heads: int | None = None
     """Heads of the vision tower, which no tensor tells; None if `config.json` does not either."""
+    relative: tuple[int, ...] = ()
+    """Elements of actions that are differences from the same elements of the state."""
 
     def plain(self) -> dict[str, Any]:
         """Return what `from_config` reads: openpi's fields and our own section."""
@@ -53,6 +57,7 @@ class Interface:
                 "cameras": list(self.cameras),
                 "words": self.words,
                 "vision_heads": self.vision_heads,
+                "relative": list(self.relative),
             },
         }
 
@@ -78,6 +83,14 @@ def interface_of(options: Pi0, spec: SimulatorSpec) -> Interface:
             f"the simulator has {spec.proprio} and {spec.action_dim}"
         )
     matched(options.cameras, tuple(spec.cameras), made.cameras)
+    if options.relative is not None:
+        made = replace(made, relative=tuple(options.relative))
+    alien = [one for one in made.relative if not 0 <= one < min(spec.action_dim, spec.proprio)]
+    if alien:
+        raise ValueError(
+            f"relative has {alien}, which must be elements of both action and proprio; the "
+            f"simulator has {spec.action_dim} and {spec.proprio}"
+        )
     return made
 
 
@@ -121,6 +134,7 @@ def from_config(config: Mapping[str, Any], *, adaptive: bool) -> Interface:
 
     What it does not is as in openpi, except the horizon: raise ValueError without one.
     """
+    _refuse_others(config, adaptive=adaptive)
     own: Mapping[str, Any] = config.get("rlvla", {})
     horizon = config.get("action_horizon", config.get("chunk_size"))
     if horizon is None:
@@ -136,7 +150,19 @@ def from_config(config: Mapping[str, Any], *, adaptive: bool) -> Interface:
         cameras=tuple(own.get("cameras") or _cameras(config)),
         words=own.get("words", False),
         vision_heads=own.get("vision_heads") or _vision_heads(config),
+        relative=tuple(own.get("relative", ())),
     )
+
+
+def _refuse_others(config: Mapping[str, Any], *, adaptive: bool) -> None:
+    """Raise ValueError if the checkpoint says that it is of another family; openpi's do not."""
+    wanted, family = NAMES[adaptive], config.get("type", config.get("model_type", NAMES[adaptive]))
+    if family == NAMES[not adaptive]:
+        raise ValueError(f"checkpoint is of {family}, not of {wanted}: write type: {family}")
+    if family != wanted:
+        raise ValueError(
+            f"checkpoint's config.json is of the model_type {family!r}, expected {wanted!r}"
+        )
 
 
 def _cameras(config: Mapping[str, Any]) -> tuple[str, ...]:
