@@ -10,6 +10,7 @@ import sentencepiece
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rlvla.plugins.models.pi0.tokenizer import tokenizer_in
 from rlvla.plugins.models.pieces import Pieces
 
 if TYPE_CHECKING:
@@ -115,6 +116,13 @@ def test_a_file_that_was_cut_is_named(model: Path, tmp_path: Path) -> None:
     file.write_bytes(b"\xff" * 20)
     with pytest.raises(ValueError, match=r"checkpoint's file .*tokenizer\.model cannot be read"):
         Pieces(file)
+
+
+def test_pi0_takes_the_model_where_there_is_no_json(model: Path, tmp_path: Path) -> None:
+    text = SENTENCES[2]
+    expected = LIBRARY.SentencePieceProcessor(model_file=str(model)).encode(text)
+    tokenizer_in(model.parent).save(tmp_path)
+    assert tokenizer_in(tmp_path).encode(text) == expected
 
 
 def test_a_model_is_saved_as_it_was_read(model: Path, tmp_path: Path) -> None:
