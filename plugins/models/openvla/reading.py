@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rlvla.plugins.models.openvla import view
 from rlvla.plugins.models.openvla.prompt import Prompter
-from rlvla.plugins.models.openvla.tokenizer import FILE, PIECES_FILE, FileTokenizer, SmallTokenizer
+from rlvla.plugins.models.openvla.tokenizer import FILE, FileTokenizer, SmallTokenizer
+from rlvla.plugins.models.pieces import FILE as PIECES_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
