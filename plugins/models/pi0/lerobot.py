@@ -42,7 +42,9 @@ def lerobot_scales(path: Path) -> Scales | None:
 def decides_differences(path: Path) -> bool:
     """Whether what a lerobot checkpoint decides is added to the state."""
     file = path / AFTERWARDS
-    steps = json.loads(file.read_text())["steps"] if file.is_file() else []
+    if not file.is_file():
+        return False
+    steps: list[dict[str, Any]] = json.loads(file.read_text())["steps"]
     return any(
         step.get("registry_name") == ADDITION and step.get("config", {}).get("enabled")
         for step in steps

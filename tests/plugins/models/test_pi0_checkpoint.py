@@ -265,7 +265,7 @@ def test_relative_actions_are_added_to_the_state(openpi: Path, observations: Mak
     plain = options.build(roomy, seed=0)
     relative = replace(options, relative=[1]).build(roomy, seed=0)
     rows = rows_of(roomy, observations)
-    rows["proprio"] = rows["proprio"] + np.float32([0, 5, 9])
+    rows["proprio"] = rows["proprio"] + np.array([0, 5, 9], np.float32)
     one, two = decided(plain, rows), decided(relative, rows)
     np.testing.assert_allclose(two["action"][..., 0], one["action"][..., 0], atol=1e-5)
     added = two["action"][..., 1] - one["action"][..., 1]

@@ -60,7 +60,7 @@ def test_a_stream_is_gemma_of_transformers(padded: bool) -> None:
         num_attention_heads=SIZES.heads,
         num_key_value_heads=1,
         head_dim=SIZES.head_width,
-        hidden_activation="gelu_pytorch_tanh",
+        hidden_act="gelu_pytorch_tanh",
     )
     theirs: Any = GemmaModel(config)
     load(theirs, scrambled(ours), unused=("embed_tokens",))
