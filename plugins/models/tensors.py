@@ -63,9 +63,11 @@ def _files(path: Path) -> list[Path]:
     index = path / f"{MODEL}.index.json"
     if not index.is_file():
         return [path / MODEL]
-    return [
-        path / part for part in sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    ]
+    try:
+        parts: dict[str, str] = json.loads(index.read_text())["weight_map"]
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"checkpoint's file {index} has no weight_map: {error}") from None
+    return [path / part for part in sorted(set(parts.values()))]
 
 
 def write_tensors(state: Mapping[str, Tensor], file: Path) -> None:

@@ -79,6 +79,7 @@ def save_checkpoint(policy: OpenVLAPolicy, target: Path | str) -> None:
     write_model(policy.module, path, heads=HEADS)
     config = to_config(policy.module.architecture)
     config["rlvla"] |= reading.critic.plain()
+    config["rlvla"]["cameras"] = list(reading.cameras)
     config["rlvla"]["conventions"] = asdict(reading.view.conventions)
     config["norm_stats"] = {OWN_STATISTICS: policy.statistics}
     _write(config, path / "config.json")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rlvla.plugins.models.openvla import view
 from rlvla.plugins.models.openvla.prompt import Prompter
 from rlvla.plugins.models.openvla.tokenizer import FILE, FileTokenizer, SmallTokenizer
+from rlvla.plugins.models.pieces import FILE as PIECES_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,9 +72,11 @@ def _tokenizer(interface: Interface) -> Tokenizer:
     source = interface.source
     if source is None or interface.architecture.tokenizer == "words":
         return SmallTokenizer()
-    path = source.file(FILE)
+    path = source.file(FILE) or source.file(PIECES_FILE)
     if path is None:
-        raise ValueError(f"checkpoint has no {FILE} in {source.own}, which its prompts need")
+        raise ValueError(
+            f"checkpoint has no {FILE} or {PIECES_FILE} in {source.own}, which its prompts need"
+        )
     return FileTokenizer(path)
 
 

@@ -49,6 +49,16 @@ class Source:
         config, override = _content(self.base / "config.json"), self.read(STATISTICS)
         return config if override is None else config | {"norm_stats": override}
 
+    @property
+    def components(self) -> list[Path]:
+        """The files that OpenVLA-OFT puts beside the weights."""
+        return sorted(self.own.glob("*--*_checkpoint.pt"))
+
+    @property
+    def own_layout(self) -> bool:
+        """Whether rlvla wrote the checkpoint."""
+        return "rlvla" in self.config
+
 
 def source_of(checkpoint: str | None, base: str | None) -> Source | None:
     """Return where the options `checkpoint` and `base` point; None for a policy from the seed.
@@ -73,6 +83,12 @@ def source_of(checkpoint: str | None, base: str | None) -> Source | None:
             "only adapters that were trained on it"
         )
     return Source(Path(checkpoint), _whole(base).base, adapter)
+
+
+def cameras_of(config: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the cameras that a checkpoint of ours was trained on; None where none are stated."""
+    stated = config.get("rlvla", {}).get("cameras")
+    return None if stated is None else tuple(stated)
 
 
 def statistics_of(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from tokenizers import Tokenizer as TokenizerFile
 
+from rlvla.plugins.models.pieces import FILE as PIECES_FILE
+from rlvla.plugins.models.pieces import Pieces
 from rlvla.plugins.models.words import WordTokenizer
 
 if TYPE_CHECKING:
@@ -42,15 +44,30 @@ class SmallTokenizer(WordTokenizer):
 
 
 class FileTokenizer:
-    """The `tokenizer.json` of a checkpoint."""
+    """The `tokenizer.json` of a checkpoint, or Llama's `tokenizer.model`."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = Pieces(path) if path.name == PIECES_FILE else JsonFile(path)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of `text`, with the word boundary that training ended prompts in."""
+        ids = self._file.encode(text)
+        return ids if ids[-1:] == [SPACE_PIECE] else [*ids, SPACE_PIECE]
+
+    def save(self, directory: Path) -> None:
+        """Write the file."""
+        self._file.save(directory)
+
+
+class JsonFile:
+    """A `tokenizer.json`."""
 
     def __init__(self, path: Path) -> None:
         self._tokenizer = TokenizerFile.from_file(str(path))
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of `text`, with the word boundary that training ended prompts in."""
-        ids = list(self._tokenizer.encode(text, add_special_tokens=False).ids)
-        return ids if ids[-1:] == [SPACE_PIECE] else [*ids, SPACE_PIECE]
+        """Return the ids of `text`, without BOS."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def save(self, directory: Path) -> None:
         """Write `tokenizer.json`."""

@@ -35,7 +35,7 @@ class Extent:
 
 def parallel(options: OpenVLAOFT, spec: SimulatorSpec) -> tuple[Interface, Extent]:
     """Return what the policy sees and does; raise ValueError if options and files disagree."""
-    made = interface_of(options, spec, tiny=tiny, chunk=options.chunk)
+    made = interface_of(options, spec, tiny=tiny, chunk=options.chunk, parallel=True)
     chunk = made.conventions.chunk
     extent = Extent(
         chunk=chunk,

@@ -33,8 +33,11 @@ class Pi0:
     """Sizes of a policy made from the seed; a checkpoint brings its own."""
     checkpoint: str | None = None
     """Directory with `model.safetensors` and `config.json`, as written by openpi (PyTorch),
-    lerobot, transformers or rlvla, with `tokenizer.json` beside them; `rlvla:NAME` is one that
-    ships here."""
+    lerobot, transformers or rlvla, or with the `params` of openpi's JAX code (extra `jax`), and
+    with `tokenizer.json` or `tokenizer.model` beside them; `rlvla:NAME` is one that ships here."""
+    horizon: int | None = None
+    """Length of the chunks that the checkpoint was trained on, where its files do not say, as
+    those of openpi's JAX code: 50 for the base models, 10 for `pi05_libero`."""
     chunk: int | None = None
     """Actions that are executed of each decision, by default all that are denoised. A tiny policy
     made from the seed denoises so many, by default 1."""
@@ -51,6 +54,10 @@ class Pi0:
     """Keep the gradients of the value head out of the rest."""
     statistics: str | None = None
     """Name of the statistics of the checkpoint (a folder in `assets`), if it has several."""
+    relative: list[int] | None = None
+    """Elements of an action that were trained as differences from the same elements of the state
+    at the decision, counted from 0: `[0, 1, 2, 3, 4, 5]` for openpi's `pi0_libero`. By default as
+    a checkpoint of rlvla says, else none, as for `pi05_libero`."""
     lora: LoRA | None = None
     """Train low-rank adapters instead of the weights."""
     freeze: list[Literal["vision", "projector", "language", "words", "expert"]] = field(
@@ -64,6 +71,11 @@ class Pi0:
     def __post_init__(self) -> None:
         if self.chunk is not None and self.chunk < 1:
             raise ValueError(f"chunk must be at least 1, got {self.chunk}")
+        if self.horizon is not None and (self.checkpoint is None or self.horizon < 1):
+            raise ValueError(
+                f"horizon must be at least 1 and of a checkpoint, got {self.horizon}; without a "
+                "checkpoint, chunk says how many actions are denoised"
+            )
 
     @property
     def discrete(self) -> bool:
@@ -76,10 +88,15 @@ class Pi0:
         return self.sampling.start == "noise"
 
     def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
-        """Return the fields of a row that `act` writes; raise ValueError for an unfit simulator."""
+        """Return the fields of a row that `act` writes.
+
+        Raise ValueError if the checkpoint's files do not fit options or simulator.
+        """
         from rlvla.plugins.models.pi0.interface import interface_of
+        from rlvla.plugins.models.pi0.statistics import scales_of
 
         made = interface_of(self, spec)
+        scales_of(self, spec, made)
         actions = Field((self.chunk or made.horizon, spec.action_dim), "float32")
         own = {"action": actions, "log_prob": actions, "value": Field((1,), "float32")}
         return own | self.sampling.fields(made.horizon, made.action_dim)

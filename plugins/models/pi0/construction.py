@@ -8,31 +8,28 @@ from typing import TYPE_CHECKING
 import torch
 
 from rlvla.plugins.models.computing import freeze
-from rlvla.plugins.models.directory import directory
 from rlvla.plugins.models.flow.sampler import Sampler
 from rlvla.plugins.models.pi0 import checkpoint, heads, presets
 from rlvla.plugins.models.pi0.cameras import matched
 from rlvla.plugins.models.pi0.initialisation import initialise
 from rlvla.plugins.models.pi0.interface import interface_of
-from rlvla.plugins.models.pi0.layouts import published
+from rlvla.plugins.models.pi0.location import located
 from rlvla.plugins.models.pi0.network import Network
 from rlvla.plugins.models.pi0.policy import PiPolicy, Reading
 from rlvla.plugins.models.pi0.prompt import Prompter
-from rlvla.plugins.models.pi0.scaling import Scales
 from rlvla.plugins.models.pi0.sizes import architecture_of
-from rlvla.plugins.models.pi0.tokenizer import FileTokenizer, SmallTokenizer
+from rlvla.plugins.models.pi0.statistics import scales_of
+from rlvla.plugins.models.pi0.tokenizer import SmallTokenizer, tokenizer_in
 from rlvla.plugins.models.privileged import privileged
 from rlvla.plugins.models.seeded import seeded
-from rlvla.plugins.models.tensors import outlined
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor, nn
+    from torch import nn
 
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.lora import LoRA
     from rlvla.plugins.models.pi0 import Pi0
+    from rlvla.plugins.models.pi0.checkpoint import Weights
     from rlvla.plugins.models.pi0.interface import Interface
     from rlvla.plugins.models.pi0.presets import Architecture
     from rlvla.plugins.models.pi0.tokenizer import Tokenizer
@@ -55,15 +52,12 @@ def build(options: Pi0, spec: SimulatorSpec, *, seed: int, outline: bool = False
     """
     interface = interface_of(options, spec)
     reading = _reading(options, spec, interface)
-    tensors = _outlined(options) if outline else _tensors(options)
-    architecture = _architecture(options, spec, interface, tensors)
+    weights = None if options.checkpoint is None else checkpoint.weights_in(options.checkpoint)
+    architecture = _architecture(options, spec, interface, weights)
     with nullcontext() if outline else seeded(seed):
-        network = _network(options, spec, architecture, empty=outline or tensors is not None)
-        if tensors is None and not outline:
-            initialise(network)
-        elif tensors is not None and not outline:
-            path = directory(str(options.checkpoint))
-            checkpoint.fill(network, tensors, path, reading.value_from)
+        network = _network(options, spec, architecture, empty=outline or weights is not None)
+        if not outline:
+            _fill(network, weights, reading.value_from)
         _freeze(network, output=options.value_from == "prefix" and not options.detach)
         freeze(network, [PARTS[name] for name in options.freeze])
         if options.lora is not None:
@@ -78,28 +72,26 @@ def build(options: Pi0, spec: SimulatorSpec, *, seed: int, outline: bool = False
     return PiPolicy(network, sampler, reading, options.compute)
 
 
-def _outlined(options: Pi0) -> Mapping[str, Tensor] | None:
-    path = options.checkpoint
-    return None if path is None else published(outlined(directory(path)))
-
-
-def _tensors(options: Pi0) -> Mapping[str, Tensor] | None:
-    path = options.checkpoint
-    return None if path is None else checkpoint.tensors_of(directory(path))
+def _fill(network: Network, weights: Weights | None, value_from: str) -> None:
+    if weights is None:
+        initialise(network)
+    else:
+        checkpoint.fill(network, weights, value_from)
 
 
 def _architecture(
     options: Pi0,
     spec: SimulatorSpec,
     interface: Interface,
-    tensors: Mapping[str, Tensor] | None,
+    weights: Weights | None,
 ) -> Architecture:
-    if tensors is None:
+    if weights is None:
         largest = max(max(size) for size in spec.cameras.values())
         return presets.tiny(
             adaptive=options.adaptive, image=largest, action_dim=interface.action_dim
         )
-    found = architecture_of(tensors, adaptive=options.adaptive, vision_heads=interface.vision_heads)
+    heads_ = interface.vision_heads or weights.vision_heads
+    found = architecture_of(weights.outline, adaptive=options.adaptive, vision_heads=heads_)
     if found.action_dim != interface.action_dim:
         raise ValueError(
             f"checkpoint's config.json states action_dim {interface.action_dim}, "
@@ -175,7 +167,7 @@ def _reading(options: Pi0, spec: SimulatorSpec, interface: Interface) -> Reading
             discrete=options.discrete,
             multiple=options.compute.multiple,
         ),
-        scales=_scales(options, spec).fitted(spec),
+        scales=scales_of(options, spec, interface),
         low=spec.action_low,
         high=spec.action_high,
         value_from=options.value_from,
@@ -188,11 +180,4 @@ def _tokenizer(options: Pi0, interface: Interface) -> Tokenizer:
         return SmallTokenizer()
     if options.checkpoint is None:
         raise ValueError("preset '3b' needs a checkpoint, which brings weights and tokenizer")
-    return FileTokenizer(directory(options.checkpoint))
-
-
-def _scales(options: Pi0, spec: SimulatorSpec) -> Scales:
-    if options.checkpoint is None:
-        return Scales.of_simulator(spec)
-    path = directory(options.checkpoint)
-    return checkpoint.scales_of(path, options.statistics, quantiles=options.adaptive)
+    return tokenizer_in(located(options.checkpoint))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rlvla.plugins.models.directory import directory
 from rlvla.plugins.models.pi0.cameras import matched
+from rlvla.plugins.models.pi0.location import is_orbax, located
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.pi0 import Pi0
@@ -21,6 +21,8 @@ CAMERAS = "base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"
 IMAGES = "observation.images."
 ACTION_DIM = 32
 HORIZON = 50
+NAMES = {False: "pi0", True: "pi05"}
+"""Of the kind without and with adaptive norms."""
 TOKENS = {False: 48, True: 200}
 """To which openpi cuts prompts; those of pi0.5 hold the state."""
 
@@ -41,6 +43,8 @@ class Interface:
     """Prompts are made of a fixed word list; else a checkpoint's tokenizer makes them."""
     vision_heads: int | None = None
     """Heads of the vision tower, which no tensor tells; None if `config.json` does not either."""
+    relative: tuple[int, ...] = ()
+    """Elements of actions that are differences from the same elements of the state."""
 
     def plain(self) -> dict[str, Any]:
         """Return what `from_config` reads: openpi's fields and our own section."""
@@ -53,6 +57,7 @@ class Interface:
                 "cameras": list(self.cameras),
                 "words": self.words,
                 "vision_heads": self.vision_heads,
+                "relative": list(self.relative),
             },
         }
 
@@ -65,7 +70,7 @@ def interface_of(options: Pi0, spec: SimulatorSpec) -> Interface:
     if options.checkpoint is None:
         made = _fresh(options, spec)
     else:
-        made = from_config(_config(options.checkpoint), adaptive=options.adaptive)
+        made = from_config(_stated(options, options.checkpoint), adaptive=options.adaptive)
     if options.chunk is not None and options.chunk > made.horizon:
         raise ValueError(
             f"chunk must be at most {made.horizon}, the length of the chunks that the "
@@ -78,6 +83,14 @@ def interface_of(options: Pi0, spec: SimulatorSpec) -> Interface:
             f"the simulator has {spec.proprio} and {spec.action_dim}"
         )
     matched(options.cameras, tuple(spec.cameras), made.cameras)
+    if options.relative is not None:
+        made = replace(made, relative=tuple(options.relative))
+    alien = [one for one in made.relative if not 0 <= one < min(spec.action_dim, spec.proprio)]
+    if alien:
+        raise ValueError(
+            f"relative has {alien}, which must be elements of both action and proprio; the "
+            f"simulator has {spec.action_dim} and {spec.proprio}"
+        )
     return made
 
 
@@ -94,25 +107,25 @@ def _fresh(options: Pi0, spec: SimulatorSpec) -> Interface:
     )
 
 
-def _config(checkpoint: str) -> dict[str, Any]:
-    try:
-        return config_of(directory(checkpoint))
-    except FileNotFoundError as error:
-        raise ValueError(f"{error}{_advice(Path(checkpoint))}") from error
-
-
-def _advice(path: Path) -> str:
-    if not (path / "params").is_dir():
-        return ""
-    return (
-        ": it holds arrays of JAX (params); openpi's examples/convert_jax_model_to_pytorch.py "
-        "makes of them what is read here"
-    )
+def _stated(options: Pi0, checkpoint: str) -> dict[str, Any]:
+    """Return `config.json`, with the horizon of the options where it states none."""
+    path = located(checkpoint)
+    config = config_of(path)
+    stated = config.get("action_horizon", config.get("chunk_size"))
+    if options.horizon not in (None, stated) and stated is not None:
+        raise ValueError(f"horizon {options.horizon} is not that of the checkpoint, {stated}")
+    return config if options.horizon is None else config | {"action_horizon": options.horizon}
 
 
 def config_of(path: Path) -> dict[str, Any]:
-    """Return `config.json` of a checkpoint directory."""
-    config: dict[str, Any] = json.loads((path / "config.json").read_text())
+    """Return `config.json` of a checkpoint directory; arrays of JAX need none."""
+    file = path / "config.json"
+    if is_orbax(path) and not file.is_file():
+        return {}
+    try:
+        config: dict[str, Any] = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"checkpoint's file {file} is no JSON: {error}") from None
     return config
 
 
@@ -121,12 +134,14 @@ def from_config(config: Mapping[str, Any], *, adaptive: bool) -> Interface:
 
     What it does not is as in openpi, except the horizon: raise ValueError without one.
     """
+    _refuse_others(config, adaptive=adaptive)
     own: Mapping[str, Any] = config.get("rlvla", {})
     horizon = config.get("action_horizon", config.get("chunk_size"))
     if horizon is None:
         raise ValueError(
-            "checkpoint's config.json states neither action_horizon (openpi) nor chunk_size "
-            "(lerobot, transformers); add the length of the chunks it was trained on"
+            "horizon must be the length of the chunks that the checkpoint was trained on: its "
+            "config.json states neither action_horizon (openpi) nor chunk_size (lerobot, "
+            "transformers)"
         )
     return Interface(
         horizon=horizon,
@@ -135,7 +150,19 @@ def from_config(config: Mapping[str, Any], *, adaptive: bool) -> Interface:
         cameras=tuple(own.get("cameras") or _cameras(config)),
         words=own.get("words", False),
         vision_heads=own.get("vision_heads") or _vision_heads(config),
+        relative=tuple(own.get("relative", ())),
     )
+
+
+def _refuse_others(config: Mapping[str, Any], *, adaptive: bool) -> None:
+    """Raise ValueError if the checkpoint says that it is of another family; openpi's do not."""
+    wanted, family = NAMES[adaptive], config.get("type", config.get("model_type", NAMES[adaptive]))
+    if family == NAMES[not adaptive]:
+        raise ValueError(f"checkpoint is of {family}, not of {wanted}: write type: {family}")
+    if family != wanted:
+        raise ValueError(
+            f"checkpoint's config.json is of the model_type {family!r}, expected {wanted!r}"
+        )
 
 
 def _cameras(config: Mapping[str, Any]) -> tuple[str, ...]:

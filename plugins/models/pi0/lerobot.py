@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 PIPELINE = "policy_preprocessor.json"
 NORMALIZER = "normalizer_processor"
+AFTERWARDS = "policy_postprocessor.json"
+ADDITION = "absolute_actions_processor"
+"""The step that adds the state to actions."""
 RANGES = {"QUANTILES": ("q01", "q99"), "QUANTILE10": ("q10", "q90"), "MIN_MAX": ("min", "max")}
 _FILES: Any = array_files  # safetensors leaves PathLike without its argument
 
@@ -33,6 +36,18 @@ def lerobot_scales(path: Path) -> Scales | None:
     raise ValueError(
         f"checkpoint's {PIPELINE} has no step {NORMALIZER!r} with a state_file, as that of a "
         "base model for many robots has none; add the norm_stats.json of yours, as openpi makes it"
+    )
+
+
+def decides_differences(path: Path) -> bool:
+    """Whether what a lerobot checkpoint decides is added to the state."""
+    file = path / AFTERWARDS
+    if not file.is_file():
+        return False
+    steps: list[dict[str, Any]] = json.loads(file.read_text())["steps"]
+    return any(
+        step.get("registry_name") == ADDITION and step.get("config", {}).get("enabled")
+        for step in steps
     )
 
 

@@ -98,6 +98,7 @@ class PiPolicy:
         )
         executed = drawn.action[:, : self.sampler.chunk, : self.sampler.dimensions]
         action = self.reading.scales.actions.restore(executed.cpu().numpy())
+        action += self._base(observations)
         return drawn.record | {
             "action": np.clip(action, self.reading.low, self.reading.high).astype(np.float32),
             "log_prob": drawn.log_prob.cpu().numpy(),
@@ -207,7 +208,16 @@ class PiPolicy:
         repeated = np.take_along_axis(action, places[..., None], 1)
         weight = np.zeros(places.shape, np.float32)
         weight[:, : valid.shape[1]] = valid
-        return self._padded(self.reading.scales.actions.normalise(repeated)), self._tensor(weight)
+        decided = self.reading.scales.actions.normalise(repeated - self._base(batch))
+        return self._padded(decided), self._tensor(weight)
+
+    def _base(self, observations: Arrays) -> NDArray[np.float64]:
+        """Return what is added to each action of a chunk, [B, 1, D]."""
+        base = np.zeros((len(observations["instruction"]), 1, len(self.reading.low)))
+        indices = list(self.reading.interface.relative)
+        if indices:
+            base[:, 0, indices] = observations["proprio"][:, indices]
+        return base
 
     def _padded(self, numbers: NDArray[np.float64]) -> Tensor:
         """Return [..., action_dim] with zeros at the end; what does not fit is not shown."""

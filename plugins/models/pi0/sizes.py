@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from rlvla.plugins.models.pi0.interface import NAMES
 from rlvla.plugins.models.pi0.layouts import EMBEDDING
 from rlvla.plugins.models.pi0.presets import Architecture, Stream, Tower, published
 
@@ -50,11 +51,10 @@ def architecture_of(
 
 
 def _refuse_other(state: Mapping[str, Tensor], *, adaptive: bool) -> None:
-    names = {False: "pi0", True: "pi05"}
     if ("time_mlp_in.weight" in state) != adaptive and "action_in_proj.weight" in state:
         raise ValueError(
-            f"checkpoint is of {names[not adaptive]}, not of {names[adaptive]}: "
-            f"write type: {names[not adaptive]}"
+            f"checkpoint is of {NAMES[not adaptive]}, not of {NAMES[adaptive]}: "
+            f"write type: {NAMES[not adaptive]}"
         )
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from tokenizers import Tokenizer as TokenizerFile
 
+from rlvla.plugins.models.pieces import FILE as PIECES_FILE
+from rlvla.plugins.models.pieces import Pieces
 from rlvla.plugins.models.words import FIRST_WORD, WORDS, WordTokenizer
 
 if TYPE_CHECKING:
@@ -49,16 +51,25 @@ def numbers() -> slice:
     return slice(first, first + len(NUMBERS))
 
 
-class FileTokenizer:
-    """PaliGemma's `tokenizer.json`, which openpi and lerobot leave to the user."""
+def tokenizer_in(directory: Path) -> Tokenizer:
+    """Return PaliGemma's tokenizer, which openpi and lerobot leave to the user.
 
-    def __init__(self, directory: Path) -> None:
-        path = directory / FILE
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"checkpoint has no {FILE} in {directory}, which its prompts need; copy that of "
-                "google/paligemma-3b-pt-224 there"
-            )
+    Raise ValueError if neither of its files is there.
+    """
+    if (directory / FILE).is_file():
+        return FileTokenizer(directory / FILE)
+    if (directory / PIECES_FILE).is_file():
+        return Pieces(directory / PIECES_FILE)
+    raise ValueError(
+        f"checkpoint has no {FILE} or {PIECES_FILE} in {directory}, which its prompts need; copy "
+        "that of google/paligemma-3b-pt-224 there"
+    )
+
+
+class FileTokenizer:
+    """PaliGemma's `tokenizer.json`."""
+
+    def __init__(self, path: Path) -> None:
         self._tokenizer = TokenizerFile.from_file(str(path))
         bos = self._tokenizer.token_to_id("<bos>")
         if bos is None:

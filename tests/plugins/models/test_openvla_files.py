@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,10 @@ import numpy as np
 import peft
 import pytest
 import safetensors.torch
+import sentencepiece
 import torch
 
-from rlvla.plugins.models.openvla import OpenVLA
+from rlvla.plugins.models.openvla import OpenVLA, presets
 from rlvla.plugins.models.openvla.checkpoint import save_checkpoint
 from rlvla.plugins.models.openvla.conventions import FAMILIES
 from rlvla.plugins.models.openvla.source import statistics_of
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     Make = Callable[[int], dict[str, Array]]
 
 FILES: Any = safetensors.torch  # leaves PathLike without its argument
+LIBRARY: Any = sentencepiece  # has no types
 PEFT: Any = peft
 MODEL = "model.safetensors"
 
@@ -160,7 +163,9 @@ def test_a_saved_policy_takes_its_tokenizer_along(
     config = json.loads((saved / "config.json").read_text())
     edit(saved / "config.json", rlvla=config["rlvla"] | {"tokenizer": "file"})
     options = OpenVLA(checkpoint=str(saved))
-    with pytest.raises(ValueError, match=r"checkpoint has no tokenizer\.json in .*saved"):
+    with pytest.raises(
+        ValueError, match=r"checkpoint has no tokenizer\.json or tokenizer\.model in"
+    ):
         options.build(spec, seed=0)
     vocabulary = {"type": "WordLevel", "vocab": {"reach": 7, "?": 0}, "unk_token": "?"}
     (saved / "tokenizer.json").write_text(json.dumps({"version": "1.0", "model": vocabulary}))
@@ -288,10 +293,87 @@ def test_the_check_of_a_manifest_names_what_does_not_fit(
     assert options.decision_fields(spec)["action"].shape[1] == 4
     with pytest.raises(ValueError, match="statistics 'six' are not in the checkpoint"):
         replace(options, statistics="six").decision_fields(spec)
-    with pytest.raises(ValueError, match="cameras side are not shown"):
+    told = r"no camera side; the simulator has top, .* trained on top; write cameras: \[top\]"
+    with pytest.raises(ValueError, match=told):
         replace(options, cameras=["side"]).decision_fields(spec)
     with pytest.raises(ValueError, match="'7b' needs a checkpoint"):
         model(preset="7b").decision_fields(spec)
     edit(saved / "config.json", model_type="llava")
     with pytest.raises(ValueError, match="is of the model_type 'llava'"):
         options.decision_fields(spec)
+
+
+def test_a_checkpoint_keeps_its_cameras_and_how_many_they_were(
+    spec: SimulatorSpec, tmp_path: Path
+) -> None:
+    wide = replace(spec, cameras={"top": (32, 32), "wrist": (32, 32)})
+    OpenVLA(cameras=["wrist", "top"]).build(wide, seed=0).save(str(tmp_path))
+    options = OpenVLA(checkpoint=str(tmp_path))
+    assert options.build(wide, seed=0).reading.cameras == ("wrist", "top")
+    with pytest.raises(ValueError, match="was trained on 2 images, 1 are shown; the simulator has"):
+        replace(options, cameras=["top"]).decision_fields(wide)
+    other = replace(spec, cameras={"hand": (32, 32), "front": (32, 32)})
+    with pytest.raises(ValueError, match=r"no camera wrist, top; .*write cameras: \[hand, front\]"):
+        options.decision_fields(other)
+    renamed = replace(options, cameras=["hand", "front"])
+    assert renamed.build(other, seed=0).reading.cameras == ("hand", "front")
+
+
+def test_a_published_checkpoint_must_be_told_which_of_many_cameras_it_sees(
+    spec: SimulatorSpec, tmp_path: Path
+) -> None:
+    wide = replace(spec, cameras={"top": (32, 32), "wrist": (32, 32)})
+    content = presets.to_config(presets.published()) | {"norm_stats": {"robot": entry()}}
+    del content["rlvla"]
+    content["timm_model_ids"] = list(presets.PUBLISHED_TOWERS)
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    FILES.save_file({}, tmp_path / MODEL)
+    options = OpenVLA(checkpoint=str(tmp_path))
+    assert options.decision_fields(spec)
+    with pytest.raises(ValueError, match=r"does not say how many images .*write cameras: \[top\]"):
+        options.decision_fields(wide)
+    assert replace(options, cameras=["wrist"]).decision_fields(wide)
+
+
+def test_a_fine_tune_with_component_files_is_of_the_other_family(
+    spec: SimulatorSpec, saved: Path
+) -> None:
+    torch.save({}, saved / "action_head--100_checkpoint.pt")
+    with pytest.raises(ValueError, match=r"checkpoint is of openvla_oft .*write type: openvla_oft"):
+        OpenVLA(checkpoint=str(saved)).decision_fields(spec)
+    assert OpenVLAOFT(checkpoint=str(saved)).decision_fields(spec)
+
+
+def test_an_index_that_was_cut_is_named(spec: SimulatorSpec, saved: Path) -> None:
+    split(saved)
+    index = saved / f"{MODEL}.index.json"
+    index.write_text(index.read_text()[:-9])
+    with pytest.raises(
+        ValueError, match=r"file .*model\.safetensors\.index\.json has no weight_map"
+    ):
+        OpenVLA(checkpoint=str(saved)).build(spec, seed=0)
+
+
+def test_llamas_tokenizer_model_is_read_and_taken_along(
+    spec: SimulatorSpec, saved: Path, tmp_path: Path
+) -> None:
+    content = io.BytesIO()
+    LIBRARY.SentencePieceTrainer.train(
+        sentence_iterator=iter(["what action should the robot take to reach the cube"] * 9),
+        model_writer=content,
+        vocab_size=300,
+        model_type="bpe",
+        hard_vocab_limit=False,
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        minloglevel=2,
+    )
+    (saved / "tokenizer.model").write_bytes(content.getvalue())
+    config = json.loads((saved / "config.json").read_text())
+    edit(saved / "config.json", rlvla=config["rlvla"] | {"tokenizer": "file"})
+    OpenVLA(checkpoint=str(saved)).build(spec, seed=0).save(str(tmp_path / "again"))
+    again = OpenVLA(checkpoint=str(tmp_path / "again")).build(spec, seed=0)
+    theirs = LIBRARY.SentencePieceProcessor(model_proto=content.getvalue())
+    text = "reach the cube\nOut:"
+    assert again.reading.tokenizer.encode(text) == [*theirs.encode(text), 29871]

@@ -202,7 +202,7 @@ def test_what_is_no_checkpoint_is_said_before_anything_is_built(
     with pytest.raises(ValueError, match=r"checkpoint '.*' has no file config\.json"):
         replace(options, checkpoint=str(tmp_path / "none")).decision_fields(ROBOT)
     (tmp_path / "jax" / "params").mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"no file config\.json .* holds arrays of JAX"):
+    with pytest.raises(ValueError, match="has arrays of JAX without params/_METADATA"):
         replace(options, checkpoint=str(tmp_path / "jax")).decision_fields(ROBOT)
     with pytest.raises(ValueError, match="chunk must be at most 10"):
         replace(options, chunk=11).decision_fields(ROBOT)
@@ -220,12 +220,76 @@ def test_what_is_no_checkpoint_is_said_before_anything_is_built(
 def test_statistics_and_tokenizer_must_be_there(openpi: Path) -> None:
     options = Pi0(checkpoint=str(openpi))
     (openpi / "tokenizer.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"has no tokenizer\.json"):
+    with pytest.raises(ValueError, match=r"has no tokenizer\.json or tokenizer\.model"):
         options.build(ROBOT, seed=0)
     tokenizer(openpi)
     (openpi / "assets" / "robot" / "norm_stats.json").unlink()
     with pytest.raises(ValueError, match="has no statistics of states and actions"):
         options.build(ROBOT, seed=0)
+
+
+def test_the_check_of_a_manifest_names_what_does_not_fit(openpi: Path) -> None:
+    options = Pi0(checkpoint=str(openpi))
+    assert options.decision_fields(ROBOT)["action"].shape == (10, 2)
+    with pytest.raises(ValueError, match="statistics 'you' are not in the checkpoint, it has: rob"):
+        replace(options, statistics="you").decision_fields(ROBOT)
+    with pytest.raises(ValueError, match="are of 3 numbers in proprio, the simulator's proprio h"):
+        options.decision_fields(replace(ROBOT, proprio=4))
+    with pytest.raises(ValueError, match="are of 2 numbers in actions, the simulator's actions h"):
+        options.decision_fields(replace(ROBOT, action_low=(-1.0,) * 3, action_high=(1.0,) * 3))
+    with pytest.raises(ValueError, match=r"relative has \[2\], which must be elements of both"):
+        replace(options, relative=[1, 2]).decision_fields(ROBOT)
+    config = json.loads((openpi / "config.json").read_text())
+    for family, told in (
+        ("openvla", "of the model_type 'openvla', expected 'pi0'"),
+        ("pi05", "05$"),
+    ):
+        (openpi / "config.json").write_text(json.dumps(config | {"model_type": family}))
+        with pytest.raises(ValueError, match=told):
+            options.decision_fields(ROBOT)
+    (openpi / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"checkpoint's file .*config\.json is no JSON"):
+        options.decision_fields(ROBOT)
+
+
+def test_weights_that_were_cut_are_named_before_anything_is_built(openpi: Path) -> None:
+    file = openpi / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"checkpoint's file .*model\.safetensors cannot be read"):
+        Pi0(checkpoint=str(openpi)).build(ROBOT, seed=0)
+
+
+def test_relative_actions_are_added_to_the_state(openpi: Path, observations: Make) -> None:
+    options = Pi0(checkpoint=str(openpi))
+    roomy = replace(ROBOT, action_low=(-1e9,) * 2, action_high=(1e9,) * 2)
+    plain = options.build(roomy, seed=0)
+    relative = replace(options, relative=[1]).build(roomy, seed=0)
+    rows = rows_of(roomy, observations)
+    rows["proprio"] = rows["proprio"] + np.array([0, 5, 9], np.float32)
+    one, two = decided(plain, rows), decided(relative, rows)
+    np.testing.assert_allclose(two["action"][..., 0], one["action"][..., 0], atol=1e-5)
+    added = two["action"][..., 1] - one["action"][..., 1]
+    np.testing.assert_allclose(added, rows["proprio"][:, 1:2].repeat(10, 1), atol=1e-4)
+    losses = [
+        policy.imitate(rows | {"action": made["action"]}).detach().numpy()
+        for policy, made in ((plain, one), (relative, two))
+    ]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    save_checkpoint(relative, openpi / "again")
+    again = replace(options, checkpoint=str(openpi / "again"))
+    assert again.build(roomy, seed=0).reading.interface.relative == (1,)
+
+
+def test_lerobots_step_that_adds_the_state_is_not_passed_over(openpi: Path) -> None:
+    steps = [{"registry_name": "absolute_actions_processor", "config": {"enabled": True}}]
+    (openpi / "policy_postprocessor.json").write_text(json.dumps({"steps": steps}))
+    options = Pi0(checkpoint=str(openpi))
+    with pytest.raises(ValueError, match="relative must say which elements of actions"):
+        options.decision_fields(ROBOT)
+    assert replace(options, relative=[0, 1]).decision_fields(ROBOT)
+    steps[0]["config"] = {"enabled": False}
+    (openpi / "policy_postprocessor.json").write_text(json.dumps({"steps": steps}))
+    assert options.decision_fields(ROBOT)
 
 
 def test_config_and_tensors_must_agree(openpi: Path) -> None:

@@ -23,7 +23,7 @@ from rlvla.plugins.models.pi0.interface import CAMERAS, Interface, from_config
 from rlvla.plugins.models.pi0.lerobot import lerobot_scales
 from rlvla.plugins.models.pi0.prompt import Prompter
 from rlvla.plugins.models.pi0.scaling import Scale, Scales, openpi_scales
-from rlvla.plugins.models.pi0.tokenizer import FileTokenizer, SmallTokenizer, numbers
+from rlvla.plugins.models.pi0.tokenizer import FileTokenizer, SmallTokenizer, numbers, tokenizer_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,20 +96,20 @@ def test_a_tokenizer_file_is_read_and_written_back(tmp_path: Path) -> None:
     tokenizer = Tokenizer(WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = Split("\n", "isolated")  # type: ignore[assignment]
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    ours = FileTokenizer(tmp_path)
+    ours = tokenizer_in(tmp_path)
     rows = encode_instruction("reach")[None]
     np.testing.assert_array_equal(
         Prompter(ours, room=48, discrete=False)(rows, STATE).ids, [[5, 7, 9]]
     )
     other = tmp_path / "other"
     other.mkdir()
-    with pytest.raises(FileNotFoundError, match=r"has no tokenizer\.json in .*other"):
-        FileTokenizer(other)
+    with pytest.raises(ValueError, match=r"has no tokenizer\.json or tokenizer\.model in .*other"):
+        tokenizer_in(other)
     ours.save(other)
-    assert FileTokenizer(other).encode("reach") == [7]
+    assert tokenizer_in(other).encode("reach") == [7]
     Tokenizer(WordLevel({"a": 0}, unk_token="a")).save(str(other / "tokenizer.json"))
     with pytest.raises(ValueError, match="has no token <bos>"):
-        FileTokenizer(other)
+        FileTokenizer(other / "tokenizer.json")
 
 
 @pytest.mark.parametrize("size", [(48, 64), (64, 40), (90, 64), (13, 7), (32, 32), (64, 64)])
