@@ -24,6 +24,8 @@ class Episode:
     """What a lane plays."""
 
     scene: Scene
+    vector: NDArray[np.float64]
+    """Where the goal and the objects were placed."""
     state: NDArray[np.float64]
     steps: int = 0
     success: bool = False
@@ -46,10 +48,13 @@ class Lanes:
         if lane in self._episodes:
             self._spare.append(self._episodes.pop(lane).scene)
         scene = self._scene(start.task)
-        self._episodes[lane] = Episode(scene, scene.begin(generator(start)))
         while len(self._spare) > self._options.spare:
             self._spare.pop(0).close()
-        return self._observe(self._episodes[lane])
+        return self._begin(lane, scene, scene.draw(generator(start)))
+
+    def place(self, lane: int, vector: NDArray[np.float64]) -> Observation:
+        """Begin an episode of the lane's present task, with the goal and objects at `vector`."""
+        return self._begin(lane, self._episodes[lane].scene, vector)
 
     def step(self, lane: int, actions: NDArray[np.float32]) -> StepResult:
         """Execute `actions`, float32 [C, 4], up to the episode's end."""
@@ -81,6 +86,18 @@ class Lanes:
             scene.close()
         self._spare.clear()
         self._episodes.clear()
+
+    def vector(self, lane: int) -> NDArray[np.float64]:
+        """Return where the goal and the objects of the lane's episode were placed."""
+        return self._episodes[lane].vector
+
+    def state(self, lane: int) -> NDArray[np.float64]:
+        """Return the package's numbers for where things are now, float64 [39]."""
+        return self._episodes[lane].state
+
+    def _begin(self, lane: int, scene: Scene, vector: NDArray[np.float64]) -> Observation:
+        self._episodes[lane] = Episode(scene, vector, scene.place(vector))
+        return self._observe(self._episodes[lane])
 
     def _scene(self, task: str) -> Scene:
         """Return a scene of this task that no lane plays, the latest that was given back."""

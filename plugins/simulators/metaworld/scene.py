@@ -30,18 +30,22 @@ class Scene:
         self._free()
         self._quicken()
 
-    def begin(self, random: np.random.Generator) -> NDArray[np.float64]:
-        """Begin an episode with a goal and objects where `random` puts them; return the state.
+    def draw(self, random: np.random.Generator) -> NDArray[np.float64]:
+        """Return where `random` puts the goal and the objects, as the package's vector of both."""
+        self._env.np_random = random
+        self._env._freeze_rand_vec = False
+        self._env.reset_model()  # which draws again while things are too near to each other
+        return np.array(self._env._last_rand_vec)
 
-        The package places things twice in a reset and shows the first state from in between. So
-        they are drawn first, and then it is reset to what was drawn, as it does for a task.
+    def place(self, vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Begin an episode with the goal and the objects there; return the state.
+
+        A reset of the package places them twice and shows what is in between, so that it must
+        not draw them twice: its own tasks, too, are drawn first.
         """
-        env = self._env
-        env.np_random = random
-        env._freeze_rand_vec = False
-        env.reset_model()
-        env._freeze_rand_vec = True
-        state: NDArray[np.float64] = env.reset()[0]
+        self._env._freeze_rand_vec = True
+        self._env._last_rand_vec = vector
+        state: NDArray[np.float64] = self._env.reset()[0]
         return state
 
     def step(
