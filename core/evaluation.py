@@ -76,9 +76,7 @@ class Evaluator:
             losses = 0
             while ordinal not in played:
                 try:
-                    played[ordinal] = await self._play(
-                        lane, ordinal, start, frames.get(ordinal)
-                    )
+                    played[ordinal] = await self._play(lane, ordinal, start, frames.get(ordinal))
                 except LaneLostError as lost:
                     losses += 1
                     lane.forget()

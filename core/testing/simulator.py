@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from rlvla.core.settings import published_by
 from rlvla.core.testing.conformance import (
     ConformanceError,
     check_description,
     check_row,
     expect,
 )
-from rlvla.core.settings import published_by
 from rlvla.core.types import Start, encode_instruction, observation_fields, result_fields
 
 if TYPE_CHECKING:

@@ -37,9 +37,7 @@ def _of_suite(suite: str) -> list[EvaluationProtocol]:
     return known
 
 
-def _measured(
-    name: str, tasks: Sequence[str], episodes: int, origin: str
-) -> EvaluationProtocol:
+def _measured(name: str, tasks: Sequence[str], episodes: int, origin: str) -> EvaluationProtocol:
     return EvaluationProtocol(
         name=name, tasks=tuple(tasks), episodes=episodes, max_steps=LIMIT, origin=origin
     )

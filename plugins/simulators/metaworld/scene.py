@@ -48,9 +48,7 @@ class Scene:
         state: NDArray[np.float64] = self._env.reset()[0]
         return state
 
-    def step(
-        self, action: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float64], float, bool]:
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float64], float, bool]:
         """Execute an action; return the state, what the package pays, and whether it succeeded."""
         state, reward, _, _, told = self._env.step(action)
         if self._env._did_see_sim_exception:
@@ -69,7 +67,7 @@ class Scene:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it says so when it leaves the bounds
             action = self._policy.get_action(state)
-        return np.clip(action, -1.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip(action, -1.0, 1.0), np.float32)
 
     def close(self) -> None:
         """Release it."""
@@ -97,7 +95,9 @@ class Scene:
     def _draw(self, camera: str) -> NDArray[np.uint8]:
         if self._renderer is None:
             mujoco = importlib.import_module("mujoco")
-            self._renderer = mujoco.Renderer(self._env.model, self._options.size, self._options.size)
+            self._renderer = mujoco.Renderer(
+                self._env.model, self._options.size, self._options.size
+            )
         self._renderer.update_scene(self._env.data, camera)
         image: NDArray[np.uint8] = self._renderer.render()
         return np.ascontiguousarray(image[::-1, ::-1]) if camera in UPSIDE_DOWN else image
