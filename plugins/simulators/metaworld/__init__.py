@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from rlvla.core.types import SimulatorSpec
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from rlvla.core.protocol import EvaluationProtocol
     from rlvla.core.types import Observation, Start, StepResult
-    from rlvla.plugins.simulators.metaworld.lanes import Lanes
+    from rlvla.plugins.simulators.metaworld.scene import Scene
+    from rlvla.plugins.simulators.stage import Stage
 
 Camera: TypeAlias = Literal[
     "topview", "corner", "corner2", "corner3", "corner4", "behindGripper", "gripperPOV"
@@ -80,7 +82,7 @@ class Metaworld:
         self._check_numbers()
         self._check_tasks()
         self._check_cameras()
-        self._live: Lanes | None = None
+        self._live: Stage[Scene] | None = None
 
     @property
     def tasks(self) -> Sequence[str]:
@@ -131,9 +133,20 @@ class Metaworld:
 
     def start(self, lanes: int) -> None:
         """Import the package and find an OpenGL that draws, if images are shown."""
-        from rlvla.plugins.simulators.metaworld.lanes import Lanes
+        from rlvla.plugins.simulators.metaworld import package
+        from rlvla.plugins.simulators.metaworld.scene import Scene
+        from rlvla.plugins.simulators.stage import Rules, Stage
 
-        self._live = Lanes(self, lanes)
+        del lanes  # each gets a scene when it begins
+        package.prepare(self)
+        rules = Rules(
+            action_dim=4,
+            limit=self.limit,
+            ends=self.on_success == "end",
+            dense=self.reward == "dense",
+            spare=self.spare,
+        )
+        self._live = Stage(partial(Scene, self), rules)
 
     def reset(self, lane: int, start: Start) -> Observation:
         """Begin the episode of `start`."""
@@ -145,7 +158,7 @@ class Metaworld:
 
     def expert(self, lane: int) -> NDArray[np.float32]:
         """Return the next action of the package's scripted policy, float32 [4]."""
-        return self.live.expert(lane)
+        return self.live.scene(lane).expert()
 
     def close(self) -> None:
         """Release the scenes."""
@@ -154,8 +167,8 @@ class Metaworld:
             self._live = None
 
     @property
-    def live(self) -> Lanes:
-        """The started lanes; raises RuntimeError before `start` and after `close`."""
+    def live(self) -> Stage[Scene]:
+        """The started scenes; raises RuntimeError before `start` and after `close`."""
         if self._live is None:
             raise RuntimeError("metaworld is not started; call start(lanes) first")
         return self._live

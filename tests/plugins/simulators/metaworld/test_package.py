@@ -97,7 +97,7 @@ def _by_the_adapter(simulator: Metaworld, seen: Observation, act: Act) -> Played
     """Play on from what is seen through the adapter, one action at a time."""
     played = Played([seen.privileged[:39]], [], success=False)
     while True:
-        result = simulator.step(0, act(simulator.live.state(0))[None])
+        result = simulator.step(0, act(simulator.live.scene(0).state)[None])
         played.states.append(result.observation.privileged[:39])
         played.rewards.append(float(result.reward[0]))
         if result.terminated[0] or result.truncated[0]:
@@ -112,7 +112,7 @@ def test_an_episode_is_the_one_that_the_package_plays_itself(task: str) -> None:
     for index in range(2):
         seen = adapter.reset(0, Start(task, "eval", index))
         ours = _by_the_adapter(adapter, seen, _policy(task, index))
-        theirs = _by_the_package(task, adapter.live.vector(0), _policy(task, index))
+        theirs = _by_the_package(task, adapter.live.scene(0).vector, _policy(task, index))
         np.testing.assert_array_equal(ours.states, theirs.states)
         assert ours.rewards == theirs.rewards
         assert len(ours.rewards) == LIMIT
@@ -128,7 +128,8 @@ def test_successes_are_those_of_the_package_towards_the_goals_that_it_draws() ->
         ends = list[bool]()
         for index, task in enumerate(metaworld.MT1(name, seed=1).train_tasks[:6]):
             vector = pickle.loads(task.data)["rand_vec"]
-            seen = adapter.live.place(0, vector)
+            adapter.live.scene(0).place(vector)
+            seen = adapter.live.again(0)
             ours = _by_the_adapter(adapter, seen, _policy(name, index))
             theirs = _by_the_package(name, vector, _policy(name, index))
             np.testing.assert_array_equal(ours.states, theirs.states)
@@ -163,7 +164,7 @@ def test_the_expert_is_the_policy_scripted_for_the_task() -> None:
         adapter.reset(0, Start(task, "eval", 0))
         for _ in range(5):
             action = adapter.expert(0)
-            np.testing.assert_array_equal(action, scripted(adapter.live.state(0)))
+            np.testing.assert_array_equal(action, scripted(adapter.live.scene(0).state))
             adapter.step(0, action[None])
     adapter.close()
 
@@ -177,7 +178,7 @@ def test_an_image_is_the_one_that_the_package_draws_turned_upright(camera: str) 
     environment: Any = metaworld.env_dict.ALL_V3_ENVIRONMENTS["drawer-open-v3"](
         render_mode="rgb_array", camera_name=camera, width=96, height=96
     )
-    _place(environment, "drawer-open-v3", adapter.live.vector(0))
+    _place(environment, "drawer-open-v3", adapter.live.scene(0).vector)
     environment.reset()
     drawn = environment.render()
     turned = drawn[::-1, ::-1] if camera.startswith("corner") else drawn
@@ -192,9 +193,10 @@ def test_images_show_the_goal_at_which_the_episode_aims() -> None:
     adapter = Metaworld(task="reach-v3", cameras=["topview"], size=128)
     adapter.start(1)
     seen = adapter.reset(0, Start("reach-v3", "eval", 0)).images["topview"]
-    other = adapter.live.vector(0).copy()
+    other = adapter.live.scene(0).vector.copy()
     other[3:5] += 0.08
-    moved = adapter.live.place(0, other).images["topview"]
+    adapter.live.scene(0).place(other)
+    moved = adapter.live.again(0).images["topview"]
     differs = (seen.astype(int) - moved != 0).any(axis=-1).sum()
     assert 5 < differs < 200
     adapter.close()
