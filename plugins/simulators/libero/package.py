@@ -51,7 +51,7 @@ def load(assets: Path) -> Any:  # noqa: ANN401 - the package has no types
     os.environ["LIBERO_CONFIG_PATH"] = _configured().name
     os.environ["HF_HUB_OFFLINE"] = "1"
     importlib.import_module("libero.libero")._assets_path_cache = str(assets)
-    return importlib.import_module("libero.libero.envs")
+    return importlib.import_module("libero.libero.envs.env_wrapper")
 
 
 @cache

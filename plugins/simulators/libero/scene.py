@@ -56,8 +56,6 @@ class Scene:
         self._env.hard_reset = hard == "always" or (hard == "evaluation" and is_measured)
         np.random.seed(PUBLISHED_SEED if is_measured else _entropy(start))
         self._reset()
-        data = self._env.sim.data
-        data.qacc_warmstart[:] = 0.0  # of whatever came before
         if is_measured:
             self._env.sim.set_state_from_flattened(self._states[start.index % len(self._states)])
         self._env.sim.forward()

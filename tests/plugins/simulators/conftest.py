@@ -20,3 +20,15 @@ def find_metaworld_python() -> Path:
             f"no metaworld at {named}: `make .venv-metaworld/ready`, or set RLVLA_METAWORLD"
         )
     return python
+
+
+@pytest.fixture(name="libero_python", scope="session")
+def find_libero_python() -> Path:
+    """The interpreter that has the package `hf-libero`, if LIBERO's models are at hand, too."""
+    named = os.environ.get("RLVLA_LIBERO", str(ROOT / ".venv-libero"))
+    python = Path(named) / "bin" / "python"
+    if not python.exists() or "RLVLA_LIBERO_ASSETS" not in os.environ:
+        pytest.skip(
+            f"no hf-libero at {named} (set RLVLA_LIBERO), or no models (RLVLA_LIBERO_ASSETS)"
+        )
+    return python
