@@ -156,7 +156,8 @@ class Libero:
             raise ValueError(f"spare must be at least 0, got {self.spare}")
 
     def _check_names(self) -> None:
-        for name, values in {"task": self.task, "cameras": self.cameras}.items():
+        named: dict[str, Sequence[str]] = {"task": self.task, "cameras": self.cameras}
+        for name, values in named.items():
             if len({*values}) < len(values):
                 raise ValueError(f"{name} must not repeat a name, got {', '.join(values)}")
         for task in self.task:

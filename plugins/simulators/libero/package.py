@@ -50,7 +50,8 @@ def load(assets: Path) -> Any:  # noqa: ANN401 - the package has no types
     """Import the package's environments, set to use these assets, and return their module."""
     os.environ["LIBERO_CONFIG_PATH"] = _configured().name
     os.environ["HF_HUB_OFFLINE"] = "1"
-    importlib.import_module("libero.libero")._assets_path_cache = str(assets)
+    made: Any = importlib.import_module("libero.libero")
+    made._assets_path_cache = str(assets)
     return importlib.import_module("libero.libero.envs.env_wrapper")
 
 

@@ -61,6 +61,7 @@ class Scene:
         self._env.sim.forward()
         self._env._check_success()
         self._env._post_process()
+        self._env._update_observables(force=True)
         for _ in range(SETTLE):
             self._shown = self._env.step(REST)[0]
 
@@ -134,7 +135,7 @@ def axis_angle(quaternion: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(quaternion[:3] * 2.0 * np.arccos(w) / length)
 
 
-def _entropy(start: Start) -> NDArray[np.uint32]:
+def _entropy(start: Start) -> list[int]:
     """Return the seed of a training start: all of it is spelt out."""
     text = f"libero 1 {start.split} {start.seed} {start.index} {start.task}"
-    return np.random.SeedSequence(list(text.encode())).generate_state(8)
+    return [*map(int, np.random.SeedSequence(list(text.encode())).generate_state(8))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ drawing = pytest.mark.skipif(PLATFORM is None, reason="no OpenGL draws on this m
 
 
 def _libero(**options: Any) -> Libero:  # noqa: ANN401
-    return Libero(**{"suite": "libero_goal", "task": [GOAL], "assets": ASSETS, **options})
+    usual: dict[str, Any] = {"suite": "libero_goal", "task": [GOAL], "assets": ASSETS}
+    return Libero(**usual | options)
 
 
 def _actions(steps: int) -> Any:  # noqa: ANN401
@@ -56,13 +58,14 @@ def test_a_measured_episode_is_the_one_that_the_published_loop_plays() -> None:
     theirs.seed(0)
     theirs.reset()
     theirs.set_init_state(states[index])
+    told: Any = {}
     for _ in range(10):
         told = theirs.step(REST)[0]
     ours = adapter.reset(0, Start(GOAL, "eval", index))
     for action in _actions(12):
         if PLATFORM:
             for camera in ("agentview", "robot0_eye_in_hand"):
-                turned = told[f"{camera}_image"][::-1, ::-1]
+                turned: Any = told[f"{camera}_image"][::-1, ::-1]
                 # the package draws one physics step of 2 ms before the action's end
                 assert np.abs(ours.images[camera].astype(int) - turned).mean() < 1
         np.testing.assert_array_equal(adapter.live.scene(0).state(), theirs.get_sim_state())
@@ -77,14 +80,14 @@ def test_a_measured_episode_is_the_one_that_the_published_loop_plays() -> None:
 def test_an_episode_is_the_same_whatever_was_played_before() -> None:
     adapter = _libero(cameras=[], hard_reset="never")
     adapter.start(1)
-    ends = []
+    ends = list[Any]()
     for _ in range(2):
         adapter.reset(0, Start(GOAL, "eval", 0))
         adapter.step(0, _actions(8))
         ends.append(adapter.live.scene(0).state())
         adapter.reset(0, Start(GOAL, "train", 7))
         adapter.step(0, _actions(20))
-    np.testing.assert_array_equal(*ends)
+    np.testing.assert_array_equal(ends[0], ends[1])
     adapter.close()
 
 
@@ -101,12 +104,15 @@ def test_what_is_measured_is_never_trained_on() -> None:
     check_starts(_libero(cameras=[], hard_reset="never"), starts=3)
     adapter = _libero(cameras=[], hard_reset="never")
     adapter.start(1)
-    measured, trained = [], []
+    measured, trained = list[Any](), list[Any]()
     for index in range(4):
-        for split, found in (("eval", measured), ("train", trained)):
-            adapter.reset(0, Start(GOAL, split, index, 1 if split == "train" else 0))
+        for start, found in (
+            (Start(GOAL, "eval", index), measured),
+            (Start(GOAL, "train", index, 1), trained),
+        ):
+            adapter.reset(0, start)
             found.append(adapter.live.scene(0).state()[1:])
-    nearest = min(np.abs(one - other).max() for one in measured for other in trained)
+    nearest = min(float(np.abs(one - other).max()) for one in measured for other in trained)
     assert nearest > 1e-3
     adapter.close()
 
@@ -120,9 +126,8 @@ def test_every_task_has_fifty_published_states_that_all_differ() -> None:
 
 def test_names_and_words_are_those_of_the_package() -> None:
     package.load(package.checked_assets(ASSETS))
-    from libero.libero import benchmark  # type: ignore[import-not-found]  # only here
-
+    benchmark: Any = import_module("libero.libero.benchmark")
     for suite in LIMITS:
-        known = benchmark.task_maps[suite].values()
+        known: list[Any] = [*benchmark.task_maps[suite].values()]
         assert tuple(task.name for task in known) == tasks_of(suite)
         assert [task.language for task in known] == [*map(instruction, tasks_of(suite))]
