@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rlvla.plugins.simulators.libero.tasks import Suite
 
+OTHERS: list[Any] = [OrderedDict(a=1), np.zeros(3, np.float32), [1.0, 2.0]]
 SIZES: dict[Suite, int] = {
     "libero_spatial": 10,
     "libero_object": 10,
@@ -84,7 +85,7 @@ def test_states_are_read_without_executing_what_is_pickled(tmp_path: Path) -> No
     np.testing.assert_array_equal(read_states(tmp_path / "states"), states)
 
 
-@pytest.mark.parametrize("other", [OrderedDict(a=1), np.zeros(3, np.float32), [1.0, 2.0]])
+@pytest.mark.parametrize("other", OTHERS)
 def test_what_is_no_array_of_states_is_refused(tmp_path: Path, other: object) -> None:
     _pickled(tmp_path / "other", other)
     with pytest.raises(ValueError, match="holds something else than an array of float64"):
