@@ -56,6 +56,8 @@ class Scene:
         self._env.hard_reset = hard == "always" or (hard == "evaluation" and is_measured)
         np.random.seed(PUBLISHED_SEED if is_measured else _entropy(start))
         self._reset()
+        for robot in self._env.robots:
+            robot.gripper.current_action[:] = 0.0  # which a soft reset leaves as it was
         if is_measured:
             self._env.sim.set_state_from_flattened(self._states[start.index % len(self._states)])
         self._env.sim.forward()
