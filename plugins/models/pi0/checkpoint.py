@@ -58,13 +58,13 @@ def scales_of(path: Path, name: str | None, *, quantiles: bool) -> Scales:
     return scales
 
 
-def fill(network: Network, found: Mapping[str, Tensor], path: Path, value_from: str) -> None:
+def fill(network: Network, found: Mapping[str, Tensor], path: Path, critic: str) -> None:
     """Make the tensors the network's own; raise ValueError that lists all that do not fit.
 
     Heads that the file does not have, or has for another value, stay as they were initialised.
     """
     own = dict(network.state_dict())
-    of_same = config_of(path).get("rlvla", {}).get("value_from") == value_from
+    of_same = config_of(path).get("rlvla", {}).get("critic") == critic
     alien = [
         head
         for head in OWN
@@ -90,7 +90,7 @@ def save_checkpoint(policy: PiPolicy, target: Path | str) -> None:
     write_model(policy.module, path, heads=OWN)
     heads = policy.module.architecture.vision.heads
     config = replace(reading.interface, vision_heads=heads).plain()
-    config["rlvla"]["value_from"] = reading.value_from
+    config["rlvla"]["critic"] = reading.critic
     (path / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     (path / STATISTICS).write_text(json.dumps(reading.scales.plain(), indent=2) + "\n")
     reading.tokenizer.save(path)

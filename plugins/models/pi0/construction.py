@@ -46,8 +46,8 @@ def build(options: Pi0, spec: SimulatorSpec, *, seed: int) -> PiPolicy:
             initialise(network)
         else:
             path = directory(str(options.checkpoint))
-            checkpoint.fill(network, tensors, path, reading.value_from)
-        _freeze(network, output=options.value_from == "prefix" and not options.detach)
+            checkpoint.fill(network, tensors, path, reading.critic)
+        _freeze(network, output=options.critic == "prefix" and not options.detach)
         if options.lora is not None:
             _adapt(network, options.lora)
     sampler = Sampler(
@@ -99,10 +99,10 @@ def _network(
 
 
 def _value_head(options: Pi0, spec: SimulatorSpec, architecture: Architecture) -> nn.Module:
-    if options.value_from == "privileged":
-        return privileged(spec.privileged, option="value_from")
+    if options.critic == "privileged":
+        return privileged(spec.privileged, option="critic")
     streams = {"expert": architecture.expert, "prefix": architecture.language}
-    return heads.value_head(streams[options.value_from].width)
+    return heads.value_head(streams[options.critic].width)
 
 
 def _freeze(network: Network, *, output: bool) -> None:
@@ -142,7 +142,7 @@ def _reading(options: Pi0, spec: SimulatorSpec, interface: Interface) -> Reading
         scales=_scales(options, spec).fitted(spec),
         low=spec.action_low,
         high=spec.action_high,
-        value_from=options.value_from,
+        critic=options.critic,
         detach=options.detach,
     )
 
