@@ -46,7 +46,7 @@ class Pi0:
     default they have equal names. Cameras that are not named here are not shown."""
     sampling: FlowSampling = field(default_factory=FlowSampling)
     """How actions are drawn and scored."""
-    value_from: Literal["expert", "prefix", "privileged"] = "expert"
+    critic: Literal["expert", "prefix", "privileged"] = "expert"
     """What the value head sees: the mean over the action tokens of the expert at the beginning of
     the flow, before anything is drawn (t = 1, at the origin); the mean over the valid tokens of
     images and prompt; or the simulator's state, which only training sees."""
