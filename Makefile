@@ -9,7 +9,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --constraint cons
 quickstart: $(VENV)/ready
 	$(BIN)/rlvla run quickstart
 
-test: $(VENV)/ready
+test: $(VENV)/ready .venv-metaworld/ready
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
@@ -27,6 +27,12 @@ $(VENV)/ready: setup.cfg pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) setuptools torch==2.13.0
 	$(PIP) --editable '.[test]'
+	touch $@
+
+# The simulator's own pins exclude rlvla's.
+.venv-metaworld/ready: plugins/simulators/metaworld/requirements.txt
+	test -x .venv-metaworld/bin/python || $(PYTHON) -m venv .venv-metaworld
+	.venv-metaworld/bin/python -m pip --disable-pip-version-check install --requirement $< pytest==9.2.0
 	touch $@
 
 $(VENV)/ready-to-check: $(VENV)/ready

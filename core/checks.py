@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rlvla.core.component import OptionError, options_of
+from rlvla.core.settings import published_by
 from rlvla.core.standstill import wanted
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def check(manifest: Manifest) -> None:
     for i, phase in enumerate(manifest.phases):
         place = ("phases", i, "algorithm") if "phases" in plain else ("algorithm",)
         _check_algorithm(manifest, phase.algorithm, place, (spec, fields))
+    _check_protocol(manifest)
     _check_schedulers(manifest)
     if manifest.asynchrony.consistent_groups:
         _check_consistency(manifest)
@@ -63,6 +65,24 @@ def _check_algorithm(
             place,
             rivals=[tuple(asks.split("."))],
         )
+
+
+def _check_protocol(manifest: Manifest) -> None:
+    named = manifest.evaluating.protocol
+    if named is None:
+        return
+    known = [one.name for one in published_by(manifest.simulator)]
+    if named not in known:
+        kind = manifest.plain["simulator"]["type"]
+        raise OptionError(
+            f"simulator {kind!r} as it is set up is not measured by {named!r}"
+            + ("" if known else ", nor by any other published protocol"),
+            ("eval", "protocol"),
+            wrong=named if known else None,
+            known=known,
+            rivals=[("simulator",)],
+        )
+    _asked(("eval",), manifest.evaluating, lambda: manifest.protocol)
 
 
 def _check_sizes(manifest: Manifest, algorithm: Algorithm, place: Place) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rlvla.core.lane import Lane
+    from rlvla.core.protocol import EvaluationProtocol
+    from rlvla.core.types import Start
     from rlvla.core.workers import Rows
 
     Frames = list[NDArray[np.uint8]]
@@ -42,48 +44,48 @@ class Evaluator:
     evaluations of all runs of a protocol measure the same thing.
     """
 
-    def __init__(self, lanes: Sequence[Lane], slots: Sequence[Rows], tasks: Sequence[str]) -> None:
+    def __init__(self, lanes: Sequence[Lane], slots: Sequence[Rows]) -> None:
         self._lanes = lanes
         self._slots = slots
-        self._tasks = tasks
         self._turn = asyncio.Lock()
 
-    async def evaluate(self, episodes: int, *, protocol: str, videos: int) -> Evaluation:
-        """Evaluate `episodes` episodes per task under the newest weights."""
+    async def evaluate(self, protocol: EvaluationProtocol, *, videos: int) -> Evaluation:
+        """Play all episodes of a protocol under the newest weights."""
         async with self._turn:
             version = self._lanes[0].version
             played: dict[int, tuple[str, bool, int]] = {}
             frames: dict[int, Frames] = {ordinal: [] for ordinal in range(videos)}
-            ordinals = iter(range(episodes * len(self._tasks)))
+            starts = iter([(n, start_of(protocol.tasks, "eval", n)) for n in range(protocol.total)])
             async with asyncio.TaskGroup() as lanes:
                 for lane in self._lanes:
-                    lanes.create_task(self._play_all(lane, ordinals, played, frames))
+                    lanes.create_task(self._play_all(lane, starts, played, frames))
             ordered = [played[ordinal] for ordinal in sorted(played)]
             return Evaluation(
-                Tally.count(ordered, protocol=protocol, version=version),
+                Tally.count(ordered, protocol=protocol.name, version=version),
                 {f"{n}-{ENDINGS[played[n][1]]}": one for n, one in frames.items() if one},
             )
 
     async def _play_all(
         self,
         lane: Lane,
-        ordinals: Iterator[int],
+        starts: Iterator[tuple[int, Start]],
         played: dict[int, tuple[str, bool, int]],
         frames: dict[int, Frames],
     ) -> None:
-        for ordinal in ordinals:
+        for ordinal, start in starts:
             losses = 0
             while ordinal not in played:
                 try:
-                    played[ordinal] = await self._play(lane, ordinal, frames.get(ordinal))
+                    played[ordinal] = await self._play(lane, ordinal, start, frames.get(ordinal))
                 except LaneLostError as lost:
                     losses += 1
                     lane.forget()
                     frames.get(ordinal, []).clear()
                     await be_patient(losses, lost)
 
-    async def _play(self, lane: Lane, ordinal: int, frames: Frames | None) -> tuple[str, bool, int]:
-        start = start_of(self._tasks, "eval", ordinal)
+    async def _play(
+        self, lane: Lane, ordinal: int, start: Start, frames: Frames | None
+    ) -> tuple[str, bool, int]:
         with lane.taking_part():
             await lane.begin(start, seed=0, episode=ordinal)
             while True:

@@ -91,7 +91,6 @@ class Pipeline:
         self._evaluator = Evaluator(
             [lane for crew in self._crews for lane in crew.evaluating],
             [crew.slots for crew in self._crews],
-            manifest.simulator.tasks,
         )
 
     async def run(self, *, before: bool) -> None:
@@ -118,9 +117,7 @@ class Pipeline:
         """Evaluate without training."""
         async with asyncio.TaskGroup() as stages:
             self._serve(stages)
-            evaluation = await self._evaluator.evaluate(
-                self._manifest.evaluating.episodes, protocol=self._manifest.protocol, videos=0
-            )
+            evaluation = await self._evaluator.evaluate(self._manifest.protocol, videos=0)
             self._close_dispatchers()
         return evaluation.tally
 
@@ -180,12 +177,10 @@ class Pipeline:
             raise ClosedError
 
     async def _evaluate(self, moment: str) -> None:
-        wanted = self._manifest.evaluating
-        evaluation = await self._evaluator.evaluate(
-            wanted.during if moment == "during" else wanted.episodes,
-            protocol=self._manifest.protocol,
-            videos=wanted.videos,
-        )
+        manifest = self._manifest
+        protocol = manifest.glance if moment == "during" else manifest.protocol
+        videos = manifest.evaluating.videos
+        evaluation = await self._evaluator.evaluate(protocol, videos=videos)
         self._record.evaluated(moment, evaluation)
 
     async def _evaluate_during(self) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from rlvla.core.errors import ClosedError, RlvlaError, TrainingError
+from rlvla.core.errors import ClosedError, ManifestError, RlvlaError, TrainingError
 from rlvla.core.manifest import save
 from rlvla.core.pipeline import Pipeline
 from rlvla.core.progress import Progress
@@ -54,16 +54,31 @@ def resume_run(run_dir: Path, manifest: Manifest, plugins: Plugins) -> Path:
     return _train(run_dir, manifest, plugins)
 
 
-def evaluate_run(run_dir: Path, manifest: Manifest, plugins: Plugins, *, episodes: int) -> Tally:
-    """Evaluate the newest checkpoint of a run; raise TrainingError if there is none."""
+def evaluate_run(
+    run_dir: Path, manifest: Manifest, plugins: Plugins, *, episodes: int | None
+) -> Tally:
+    """Evaluate the newest checkpoint of a run; raise TrainingError if there is none.
+
+    Without `episodes` there are as many per task as the manifest asks for.
+    """
     with locked(run_dir):
         record = Record(run_dir, manifest, plugins)
         checkpoint = record.checkpoints.newest()
         if checkpoint is None:
             raise TrainingError(f"{run_dir} holds no checkpoint to evaluate")
-        evaluating = replace(manifest.evaluating, episodes=episodes)
-        run = Run(run_dir, replace(manifest, evaluating=evaluating), record)
+        if episodes is not None:
+            evaluating = replace(manifest.evaluating, episodes=episodes)
+            manifest = replace(manifest, evaluating=evaluating)
+        _check_episodes(manifest)
+        run = Run(run_dir, manifest, record)
         return _on_its_loop(manifest, run.evaluate(checkpoint))
+
+
+def _check_episodes(manifest: Manifest) -> None:
+    try:
+        _ = manifest.protocol
+    except ValueError as error:
+        raise ManifestError(str(error)) from None
 
 
 def _train(run_dir: Path, manifest: Manifest, plugins: Plugins) -> Path:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from rlvla.core.protocol import EvaluationProtocol
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rlvla.core.assignment import Assignment
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
         Simulator,
     )
     from rlvla.core.placement import Placement
+
+
+EPISODES = 100
+"""Episodes per task of an evaluation, where nothing else is said."""
+NAMED_TASKS = 4
+"""So many tasks, at most, are spelt out in the name of how success is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +78,12 @@ class Budget:
 class Evaluating:
     """The manifest's `eval`: the fixed protocol by which success is measured."""
 
-    episodes: int = 100
-    """Episodes per task of the evaluations before and after training; held-out starts, greedy."""
+    protocol: str | None = None
+    """One of the simulator's published protocols, as `libero_10@v1`; by default held-out starts of
+    every task."""
+    episodes: int | None = None
+    """Episodes per task of the evaluations before and after training; by default as many as the
+    protocol says, or 100 if none is named. Held-out starts, greedy."""
     every: int = 0
     """Evaluate after so many updates, while training goes on; 0: only before and after."""
     during: int = 50
@@ -82,7 +94,9 @@ class Evaluating:
     """Episodes of each evaluation to keep as video."""
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "during", "lanes"):
+        if self.episodes is not None and self.episodes < 1:
+            raise ValueError(f"episodes must be at least 1, got {self.episodes}")
+        for name in ("during", "lanes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("every", "videos"):
@@ -155,7 +169,40 @@ class Manifest:
         """Whether decisions are asked of certain versions, so that older ones must be kept."""
         return self.deterministic or self.asynchrony.consistent_groups
 
+    @cached_property
+    def protocol(self) -> EvaluationProtocol:
+        """How success is measured before and after training; raises ValueError if there are fewer
+        published episodes than are wanted."""
+        published, episodes = self._published, self.evaluating.episodes
+        if published is None:
+            return self._held_out(episodes or EPISODES)
+        return published.first(episodes or published.episodes)
+
+    @cached_property
+    def glance(self) -> EvaluationProtocol:
+        """How success is measured while training goes on."""
+        published, episodes = self._published, self.evaluating.during
+        if published is None:
+            return self._held_out(episodes)
+        return published.first(min(episodes, published.episodes))
+
     @property
-    def protocol(self) -> str:
-        """Name and version of how success is measured: held-out starts, greedy decoding."""
-        return f"{self.plain['simulator']['type']}/{'+'.join(self.simulator.tasks)}@v1"
+    def _published(self) -> EvaluationProtocol | None:
+        named = {one.name: one for one in published_by(self.simulator)}
+        return None if self.evaluating.protocol is None else named[self.evaluating.protocol]
+
+    def _held_out(self, episodes: int) -> EvaluationProtocol:
+        tasks = tuple(self.simulator.tasks)
+        named = "+".join(tasks) if len(tasks) <= NAMED_TASKS else f"{len(tasks)} tasks"
+        return EvaluationProtocol(
+            name=f"{self.plain['simulator']['type']}/{named}@v1",
+            tasks=tasks,
+            episodes=episodes,
+            max_steps=self.simulator.spec.max_steps,
+        )
+
+
+def published_by(simulator: Simulator) -> Sequence[EvaluationProtocol]:
+    """Return the protocols that a simulator offers, if it is a `PublishedSimulator`."""
+    offered: Sequence[EvaluationProtocol] = getattr(simulator, "protocols", ())
+    return offered

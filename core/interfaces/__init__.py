@@ -12,7 +12,12 @@ from rlvla.core.interfaces.measured import Measured
 from rlvla.core.interfaces.model import Model, Policy, Scores
 from rlvla.core.interfaces.placing import Placeable
 from rlvla.core.interfaces.scheduler import Batching, BatchingRule, Sharding
-from rlvla.core.interfaces.simulator import BatchSimulator, ExpertSimulator, Simulator
+from rlvla.core.interfaces.simulator import (
+    BatchSimulator,
+    ExpertSimulator,
+    PublishedSimulator,
+    Simulator,
+)
 from rlvla.core.interfaces.staleness import Correction, Follower, Proximal
 from rlvla.core.interfaces.surroundings import Logger, Runtime
 
@@ -31,6 +36,7 @@ __all__ = [
     "Placeable",
     "Policy",
     "Proximal",
+    "PublishedSimulator",
     "Runtime",
     "Scores",
     "Sharding",

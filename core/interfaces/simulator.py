@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from rlvla.core.protocol import EvaluationProtocol
     from rlvla.core.types import Observation, SimulatorSpec, Start, StepResult
 
 
@@ -73,4 +74,17 @@ class ExpertSimulator(Simulator, Protocol):
 
     def expert(self, lane: int) -> NDArray[np.float32]:
         """Return the scripted expert's next action for the lane's present state, float32 [D]."""
+        ...
+
+
+class PublishedSimulator(Simulator, Protocol):
+    """A simulator for which success rates are published."""
+
+    @property
+    def protocols(self) -> Sequence[EvaluationProtocol]:
+        """By which of these protocols it measures as it is set up; available before `start`.
+
+        Their tasks may be others than `tasks`, if success is measured on tasks that are not
+        trained; `reset` takes them, too. Its time limit is theirs.
+        """
         ...

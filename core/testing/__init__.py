@@ -10,6 +10,7 @@ from rlvla.core.testing.model import check_model
 from rlvla.core.testing.schedulers import check_batching, check_sharding
 from rlvla.core.testing.simulator import check_simulator
 from rlvla.core.testing.staleness import check_correction, check_proximal
+from rlvla.core.testing.starts import check_starts
 
 __all__ = [
     "ConformanceError",
@@ -20,4 +21,5 @@ __all__ = [
     "check_proximal",
     "check_sharding",
     "check_simulator",
+    "check_starts",
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from rlvla.core.settings import published_by
 from rlvla.core.testing.conformance import (
     ConformanceError,
     check_description,
@@ -16,7 +17,7 @@ from rlvla.core.testing.conformance import (
 from rlvla.core.types import Start, encode_instruction, observation_fields, result_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rlvla.core.interfaces import ExpertSimulator, Simulator
     from rlvla.core.types import Array, Observation, StepResult
@@ -26,19 +27,27 @@ def check_simulator(simulator: Simulator, *, episodes: int = 2) -> None:
     """Check a simulator that is not started yet; it is started and closed.
 
     Plays `episodes` per task with random actions: alone, in chunks and while another lane is
-    busy, which must give the same; then asks the expert, if there is one.
+    busy, which must give the same; then asks the expert, if there is one. Tasks of its published
+    protocols are played, too.
     """
     check_description(simulator)
     _check_spec(simulator)
+    _check_protocols(simulator)
     simulator.start(2)
     try:
-        for task in simulator.tasks:
+        for task in tasks_of(simulator):
             for index in range(episodes):
                 _check_episode(simulator, Start(task, "train", index, seed=1))
             if hasattr(simulator, "expert"):
                 _check_expert(cast("ExpertSimulator", simulator), Start(task, "eval", 0))
     finally:
         simulator.close()
+
+
+def tasks_of(simulator: Simulator) -> list[str]:
+    """Return the tasks that are trained or measured by a published protocol, each once."""
+    measured = [task for one in published_by(simulator) for task in one.tasks]
+    return [*dict.fromkeys([*simulator.tasks, *measured])]
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,21 @@ def _check_spec(simulator: Simulator) -> None:
     expect("spec must be equal whenever it is asked for", holds=spec == simulator.spec)
 
 
+def _check_protocols(simulator: Simulator) -> None:
+    limit, names = simulator.spec.max_steps, [one.name for one in published_by(simulator)]
+    expect(f"protocols must have names of their own, they are {names}", holds=_are_unique(names))
+    for one in published_by(simulator):
+        expect(
+            f"protocol {one.name!r} must cut episodes where the simulator does, after {limit} "
+            f"actions, not {one.max_steps}",
+            holds=one.max_steps == limit,
+        )
+
+
+def _are_unique(names: Sequence[str]) -> bool:
+    return len({*names}) == len(names)
+
+
 def _check_flags(result: StepResult) -> None:
     executed = int(result.valid.sum())
     over = result.terminated | result.truncated
@@ -136,6 +160,10 @@ def _play(
     for chunk in chunks:
         row, result = lane.step(chunk)
         shown.append(row)
+        expect(
+            f"task {start.task!r}: the instruction of an episode must stay the same",
+            holds=np.array_equal(row["instruction"], shown[0]["instruction"]),
+        )
         paid += result.reward[result.valid].tolist()
         if result.terminated.any() or result.truncated.any():
             return shown, paid

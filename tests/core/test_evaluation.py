@@ -9,6 +9,7 @@ import pytest
 from rlvla.core.batcher import Lockstep
 from rlvla.core.errors import PluginError
 from rlvla.core.evaluation import Evaluation, Evaluator
+from rlvla.core.protocol import EvaluationProtocol
 from rlvla.core.slots import Layout, Slots
 from rlvla.core.types import Field, SimulatorSpec, Start
 
@@ -46,11 +47,12 @@ def _filmed(world: World) -> Slots:
 
 
 async def _evaluate(world: World, episodes: int, *, videos: int = 0, times: int = 1) -> Evaluation:
-    evaluator = Evaluator(world.crew, [_filmed(world)], TASKS)
+    evaluator = Evaluator(world.crew, [_filmed(world)])
+    protocol = EvaluationProtocol(name="toy@v1", tasks=TASKS, episodes=episodes, max_steps=10)
     async with asyncio.TaskGroup() as group:
         group.create_task(world.batcher.run())
         found = await asyncio.gather(
-            *(evaluator.evaluate(episodes, protocol="toy@v1", videos=videos) for _ in range(times))
+            *(evaluator.evaluate(protocol, videos=videos) for _ in range(times))
         )
         world.batcher.close()
     return found[-1]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from rlvla.core.protocol import EvaluationProtocol
 from rlvla.core.types import Observation, SimulatorSpec, StepResult
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ class Line:
     @property
     def tasks(self) -> tuple[str, ...]:
         return ("go",)
+
+    @property
+    def protocols(self) -> tuple[EvaluationProtocol, ...]:
+        return (EvaluationProtocol(name="line@v1", tasks=self.tasks, episodes=5, max_steps=6),)
 
     @property
     def spec(self) -> SimulatorSpec:

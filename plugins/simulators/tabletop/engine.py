@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from rlvla.plugins.simulators import opengl
+
+if TYPE_CHECKING:
+    from rlvla.plugins.simulators.opengl import Platform
 
 MuJoCo: TypeAlias = Any
 """The module `mujoco`, 3.3 or later; it ships no types."""
@@ -27,20 +31,9 @@ def load() -> MuJoCo:
         return _load_without_gl()
 
 
-def load_with(gl: str) -> MuJoCo:
-    """Import MuJoCo to draw with the OpenGL platform `gl` and return it.
-
-    Raises RuntimeError if this process has already imported it for another platform.
-    """
-    if "mujoco" in sys.modules and os.environ.get("MUJOCO_GL") != gl:
-        raise RuntimeError(
-            f"render: {gl!r} comes too late, this process imported mujoco without it; "
-            f"set MUJOCO_GL={gl} in its environment or use render: ray"
-        )
-    os.environ["MUJOCO_GL"] = gl
-    os.environ["PYOPENGL_PLATFORM"] = gl
-    # Mesa's software rasteriser is no faster with threads, and hangs after a fork.
-    os.environ.setdefault("LP_NUM_THREADS", "0")
+def load_with(platform: Platform) -> MuJoCo:
+    """Import MuJoCo to draw with an OpenGL platform and return it; see `opengl.claim`."""
+    opengl.claim(platform)
     return importlib.import_module("mujoco")
 
 

@@ -28,7 +28,10 @@ Without = Annotated[
         help="Do not load this plugin; may be repeated.",
     ),
 ]
-Episodes = Annotated[int, typer.Option(min=1, help="Episodes per task.")]
+Episodes = Annotated[
+    int | None,
+    typer.Option(min=1, help="Episodes per task; by default as many as the manifest asks for."),
+]
 
 
 def run(
@@ -60,7 +63,7 @@ def resume(context: typer.Context, run_dir: RunArgument) -> None:
     _print_summary(resume_run(run_dir, resolved, plugins))
 
 
-def evaluate(context: typer.Context, run_dir: RunArgument, episodes: Episodes = 100) -> None:
+def evaluate(context: typer.Context, run_dir: RunArgument, episodes: Episodes = None) -> None:
     """Measure the success rate of a run's newest checkpoint on held-out starts."""
     surroundings = cast("Surroundings", context.obj)
     plugins = surroundings.plugins()

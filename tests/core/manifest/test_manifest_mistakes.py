@@ -53,6 +53,7 @@ budget: {updates: 3}\n ->  => 1:1: missing value 'budget'
 lanes: 4 -> lanes: 0 => 5:3: simulator.lanes: lanes must be at least 1, got 0
 segment: 8 -> max_staleness: -1 => 11:9: async.max_staleness: max_staleness must be at least 0
 tiny} -> tiny, lora: {r: 0}} => 6:28: model.lora.r: r must be at least 1, got 0
+async: -> eval: {protocol: a@v1}\nasync: => 11:8: eval.protocol: simulator 'toy' as it is set up is
 rlvla: 1 -> rlvla: 2 => 1:1: rlvla: expected 1, got 2
 async: -> seed: -1\nasync: => 11:1: seed: must be at least 0
 first -> ../first => 2:1: name: expected letters

@@ -7,18 +7,21 @@ import numpy as np
 import pytest
 from toys.line import Line
 
-from rlvla.core.testing import ConformanceError, check_simulator
+from rlvla.core.testing import ConformanceError, check_simulator, check_starts
+from rlvla.plugins.simulators.latency import LatencySimulator
 from rlvla.plugins.simulators.tabletop import Tabletop
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rlvla.core.interfaces import Simulator
+    from rlvla.core.protocol import EvaluationProtocol
     from rlvla.core.types import Observation, SimulatorSpec, Start, StepResult
 
 Fault = Literal[
     "no_task", "bounds", "fraction", "extra_camera", "dtype", "nan", "endless", "after_end",
-    "gap", "paid", "leak", "chunk", "expert_shape", "expert_bounds",
+    "gap", "paid", "leak", "chunk", "expert_shape", "expert_bounds", "words", "limit", "twice",
+    "trained", "alike",
 ]  # fmt: skip
 
 
@@ -44,11 +47,22 @@ class Faulty:
             return replace(spec, action_low=(0.5,), discrete=True)
         return replace(spec, action_low=(2.0,)) if self.fault == "bounds" else spec
 
+    @property
+    def protocols(self) -> list[EvaluationProtocol]:
+        (one,) = self._line.protocols
+        if self.fault == "limit":
+            return [replace(one, max_steps=7)]
+        return [one, one] if self.fault == "twice" else [one]
+
     def start(self, lanes: int) -> None:
         self._line.start(lanes)
 
     def reset(self, lane: int, start: Start) -> Observation:
         self._noise += self.fault == "leak"
+        if self.fault == "trained":
+            start = replace(start, split="train", seed=0)
+        if self.fault == "alike" and start.split == "eval":
+            start = replace(start, index=0)
         seen = self._line.reset(lane, start)
         if self.fault == "extra_camera":
             seen = replace(seen, images={"side": np.zeros((8, 8, 3), np.uint8)})
@@ -60,6 +74,8 @@ class Faulty:
 
     def step(self, lane: int, actions: NDArray[np.float32]) -> StepResult:
         result = self._line.step(lane, actions)
+        if self.fault == "words":
+            result = replace(result, observation=replace(result.observation, instruction="rest"))
         over = result.terminated | result.truncated
         if self.fault == "endless":
             return replace(result, terminated=over & False, truncated=over & False)
@@ -106,6 +122,9 @@ def test_built_in_simulators_conform(simulator: Simulator) -> None:
         ("paid", "actions that were not executed must pay 0"),
         ("leak", "equal starts and actions must show the same"),
         ("chunk", "the same actions must pay the same in chunks"),
+        ("words", "task 'go': the instruction of an episode must stay the same"),
+        ("limit", "'line@v1' must cut episodes where the simulator does, after 6 actions, not 7"),
+        ("twice", "protocols must have names of their own"),
         ("expert_shape", r"the expert's action must be float32 \[1\], it is float32 \[1, 1\]"),
         ("expert_bounds", "the expert's action must be within the bounds"),
     ],
@@ -113,3 +132,23 @@ def test_built_in_simulators_conform(simulator: Simulator) -> None:
 def test_a_broken_simulator_is_told_in_a_sentence(fault: Fault, told: str) -> None:
     with pytest.raises(ConformanceError, match=told):
         check_simulator(Faulty(fault), episodes=3)
+
+
+@pytest.mark.parametrize(
+    "simulator",
+    [Line(), Tabletop(task=["reach", "push", "pick_place"], size=16), LatencySimulator()],
+)
+def test_built_in_simulators_never_measure_what_they_trained_on(simulator: Simulator) -> None:
+    check_starts(simulator)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("trained", "task 'go': no training start may look like an evaluation start, 8 do"),
+        ("alike", "task 'go': its 8 evaluation starts must differ, only 1 do"),
+    ],
+)
+def test_starts_that_are_no_test_are_told(fault: Fault, told: str) -> None:
+    with pytest.raises(ConformanceError, match=told):
+        check_starts(Faulty(fault))

@@ -1,0 +1,165 @@
+"""The simulator `libero`: a Panda arm at the tasks of LIBERO, told in words what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path  # noqa: TC003 - the types of options are read at run time
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from rlvla.core.types import SimulatorSpec
+from rlvla.plugins.simulators.libero.tasks import LIMITS, Suite, protocol, tasks_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rlvla.core.protocol import EvaluationProtocol
+    from rlvla.core.types import Observation, Start, StepResult
+    from rlvla.plugins.simulators.libero.scene import Scene
+    from rlvla.plugins.simulators.stage import Stage
+
+Camera: TypeAlias = Literal["agentview", "robot0_eye_in_hand", "frontview", "sideview", "birdview"]
+
+
+def _cameras() -> list[Camera]:
+    return ["agentview", "robot0_eye_in_hand"]
+
+
+@dataclass
+class Libero:
+    """LIBERO's tasks; satisfies `PublishedSimulator`.
+
+    An action is a motion of the hand along and about three axes, each in [-1, 1], and the fingers:
+    -1 opens, 1 closes. The proprioception is the hand's position in metres, its rotation vector in
+    radians, and the positions of both fingers. Evaluation starts are the 50 published states of
+    each task; training starts are drawn by the task's own sampler and are never among them.
+    Needs `hf-libero` (`rlvla sim install libero` installs it apart) and the models of LIBERO.
+    """
+
+    lanes: int = 8
+    """Lanes of the run."""
+    suite: Suite = "libero_spatial"
+    """Which tasks; `libero_10` is also known as LIBERO-Long."""
+    task: list[str] = field(default_factory=list[str])
+    """Names of those of its tasks that are meant; none for all of them."""
+    assets: Path | None = None
+    """Folder with the models; by default that in the package, which is there only if somebody has
+    put it there."""
+    cameras: list[Camera] = field(default_factory=_cameras)
+    """Cameras whose images are shown, each at most once; none needs no OpenGL."""
+    size: int = 256
+    """Width and height of the images in pixels."""
+    mirrored: bool = True
+    """Show left and right exchanged, as published policies saw them: the half turn by which their
+    data was set upright also mirrors what the package draws upside down."""
+    hard_reset: Literal["never", "evaluation", "always"] = "evaluation"
+    """When the scene is compiled anew for an episode, which takes seconds; `evaluation`: only where
+    rates are published, so that nothing is left of the episode before."""
+    on_success: Literal["end", "continue"] = "end"
+    """`continue` plays on to the time limit; an episode is a success if it was one at any time."""
+    max_steps: int | None = None
+    """Actions after which an episode is cut; by default as published for the suite."""
+    render: Literal["auto", "egl", "osmesa"] = "auto"
+    """What OpenGL draws the images; `auto` takes the first that works here."""
+    shadows: bool = True
+    """Draw shadows and smooth edges, as policies saw them; without, twice as fast on a CPU."""
+    spare: int = 2
+    """How many scenes that no lane plays a worker keeps for later; each takes 50 to 500 MB."""
+
+    def __post_init__(self) -> None:
+        self._check_numbers()
+        self._check_names()
+        self._live: Stage[Scene] | None = None
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """Names of the tasks that episodes are drawn from."""
+        return self.task or tasks_of(self.suite)
+
+    @property
+    def protocols(self) -> Sequence[EvaluationProtocol]:
+        """That of the suite, if it is played as published."""
+        published = protocol(self.suite)
+        limited = self.limit == published.max_steps
+        is_whole = {*self.tasks} == {*published.tasks}
+        return [published] if limited and is_whole and self.hard_reset != "never" else []
+
+    @property
+    def limit(self) -> int:
+        """Actions after which an episode is cut."""
+        return LIMITS[self.suite] if self.max_steps is None else self.max_steps
+
+    @property
+    def spec(self) -> SimulatorSpec:
+        """What is shown and taken."""
+        return SimulatorSpec(
+            cameras=dict.fromkeys(self.cameras, (self.size, self.size)),
+            proprio=8,
+            action_low=(-1.0,) * 7,
+            action_high=(1.0,) * 7,
+            max_steps=self.limit,
+            control_hz=20.0,
+        )
+
+    def start(self, lanes: int) -> None:
+        """Import the package; raise RuntimeError that says what is missing."""
+        from rlvla.plugins.simulators import opengl
+        from rlvla.plugins.simulators.libero import package
+        from rlvla.plugins.simulators.libero.scene import Scene
+        from rlvla.plugins.simulators.stage import Rules, Stage
+
+        del lanes  # each gets a scene when it begins
+        assets = package.checked_assets(self.assets)
+        if self.cameras:
+            opengl.claim(opengl.choose(self.render))
+        rules = Rules(
+            action_dim=7,
+            limit=self.limit,
+            ends=self.on_success == "end",
+            dense=False,
+            spare=self.spare,
+        )
+        self._live = Stage(partial(Scene, self, package.load(assets)), rules)
+
+    def reset(self, lane: int, start: Start) -> Observation:
+        """Begin the episode of `start`; things have settled when it is seen first."""
+        return self.live.reset(lane, start)
+
+    def step(self, lane: int, actions: NDArray[np.float32]) -> StepResult:
+        """Execute a chunk of actions, float32 [C, 7]; images are drawn after the last alone."""
+        return self.live.step(lane, actions)
+
+    def close(self) -> None:
+        """Release the scenes."""
+        if self._live is not None:
+            self._live.close()
+            self._live = None
+
+    @property
+    def live(self) -> Stage[Scene]:
+        """The started scenes; raises RuntimeError before `start` and after `close`."""
+        if self._live is None:
+            raise RuntimeError("libero is not started; call start(lanes) first")
+        return self._live
+
+    def _check_numbers(self) -> None:
+        if self.lanes < 1:
+            raise ValueError(f"lanes must be at least 1, got {self.lanes}")
+        if not 8 <= self.size <= 1024:
+            raise ValueError(f"size must be between 8 and 1024, got {self.size}")
+        if self.limit < 1:
+            raise ValueError(f"max_steps must be at least 1, got {self.limit}")
+        if self.spare < 0:
+            raise ValueError(f"spare must be at least 0, got {self.spare}")
+
+    def _check_names(self) -> None:
+        named: dict[str, Sequence[str]] = {"task": self.task, "cameras": self.cameras}
+        for name, values in named.items():
+            if len({*values}) < len(values):
+                raise ValueError(f"{name} must not repeat a name, got {', '.join(values)}")
+        for task in self.task:
+            if task not in tasks_of(self.suite):
+                raise ValueError(f"task: {self.suite} has no task {task!r}")

@@ -1,0 +1,207 @@
+"""The simulator `metaworld`: a Sawyer arm before fifty tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from rlvla.core.types import SimulatorSpec
+from rlvla.plugins.simulators.metaworld.protocols import protocols
+from rlvla.plugins.simulators.metaworld.tasks import HELD_OUT, INSTRUCTIONS, LIMIT, SUITES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rlvla.core.protocol import EvaluationProtocol
+    from rlvla.core.types import Observation, Start, StepResult
+    from rlvla.plugins.simulators.metaworld.scene import Scene
+    from rlvla.plugins.simulators.stage import Stage
+
+Camera: TypeAlias = Literal[
+    "topview", "corner", "corner2", "corner3", "corner4", "behindGripper", "gripperPOV"
+]
+
+HAND = 4
+"""Numbers of the hand's own state: its position in metres, and its opening from 0 to 1."""
+STATE = 39
+"""Numbers of the whole state, the hand's first and the goal's position last."""
+
+
+def _cameras() -> list[Camera]:
+    return ["corner4"]
+
+
+@dataclass
+class Metaworld:
+    """Meta-World's tasks; satisfies `ExpertSimulator` and `PublishedSimulator`.
+
+    An action is [dx, dy, dz, grip], each in [-1, 1]: a motion of the hand by up to 1 cm along each
+    axis, and how hard the fingers close (1) or open (-1). Goals and objects are placed at random;
+    evaluation starts never change. Needs the package `metaworld`, which holds all its assets, and
+    a MuJoCo from 3.3 to 3.8: `rlvla sim install metaworld` installs both apart from all else.
+    """
+
+    lanes: int = 8
+    """Lanes of the run."""
+    task: str | list[str] = "reach-v3"
+    """A task by the package's name, a list of such, or a suite: mt10, mt50, ml10, ml45."""
+    observation: Literal["image", "state"] = "image"
+    """`image`: camera images, and the hand's position and opening as proprioception. `state`: no
+    images, and the package's own 39 numbers as proprioception."""
+    cameras: list[Camera] = field(default_factory=_cameras)
+    """Cameras whose images are shown, each at most once; unused with `observation: state`. What
+    published policies saw from "corner2 at (0.75, 0.075, 0.7)" is the package's corner4."""
+    size: int = 64
+    """Width and height of the images in pixels."""
+    goal: Literal["shown", "hidden"] = "shown"
+    """`hidden` puts zeros for the goal into the proprioception of `observation: state`, as the
+    suites ml10 and ml45 demand; a privileged critic sees it all the same."""
+    reward: Literal["sparse", "dense"] = "sparse"
+    """`sparse` pays 1 for the first success; `dense` pays the package's own reward, 0 to 10 for
+    each action."""
+    on_success: Literal["end", "continue"] = "end"
+    """`continue` plays on to the time limit, as the package does; an episode is a success if it
+    was one at any time."""
+    max_steps: int | None = None
+    """Actions after which an episode is cut; by default 500, which is the most."""
+    instructions: dict[str, str] = field(default_factory=dict[str, str])
+    """What is said of a task instead of our own words, by its name, for a policy that was taught
+    others."""
+    render: Literal["auto", "egl", "osmesa"] = "auto"
+    """What OpenGL draws the images; `auto` takes the first that works here."""
+    shadows: bool = False
+    """Draw shadows and smooth edges, as the package does: 8 times slower on a CPU."""
+    spare: int = 8
+    """How many scenes that no lane plays in a worker keeps for later; each takes 65 to 90 MB."""
+
+    def __post_init__(self) -> None:
+        self._check_numbers()
+        self._check_tasks()
+        self._check_cameras()
+        self._live: Stage[Scene] | None = None
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """Names of the tasks that episodes are drawn from."""
+        if isinstance(self.task, str):
+            return SUITES.get(self.task, (self.task,))
+        return self.task
+
+    @property
+    def suite(self) -> str | None:
+        """The suite, if `task` names one."""
+        return self.task if isinstance(self.task, str) and self.task in SUITES else None
+
+    @property
+    def protocols(self) -> Sequence[EvaluationProtocol]:
+        """Those of the suite, or of the only task; none with a time limit of one's own."""
+        if self.limit != LIMIT:
+            return []
+        return protocols(self.tasks, self.suite)
+
+    @property
+    def limit(self) -> int:
+        """Actions after which an episode is cut."""
+        return LIMIT if self.max_steps is None else self.max_steps
+
+    @property
+    def shown_cameras(self) -> Sequence[Camera]:
+        """Cameras of an observation."""
+        return self.cameras if self.observation == "image" else []
+
+    @property
+    def spec(self) -> SimulatorSpec:
+        """What is shown and taken; the privileged state is all 39 numbers, then which task it is
+        of several."""
+        return SimulatorSpec(
+            cameras=dict.fromkeys(self.shown_cameras, (self.size, self.size)),
+            proprio=HAND if self.observation == "image" else STATE,
+            privileged=STATE + (len(self.tasks) if len(self.tasks) > 1 else 0),
+            action_low=(-1.0,) * 4,
+            action_high=(1.0,) * 4,
+            max_steps=self.limit,
+            control_hz=80.0,
+        )
+
+    def instruction(self, task: str) -> str:
+        """Return what is said of a task."""
+        return self.instructions.get(task, INSTRUCTIONS[task])
+
+    def start(self, lanes: int) -> None:
+        """Import the package and find an OpenGL that draws, if images are shown."""
+        from rlvla.plugins.simulators.metaworld import package
+        from rlvla.plugins.simulators.metaworld.scene import Scene
+        from rlvla.plugins.simulators.stage import Rules, Stage
+
+        del lanes  # each gets a scene when it begins
+        package.prepare(self)
+        rules = Rules(
+            action_dim=4,
+            limit=self.limit,
+            ends=self.on_success == "end",
+            dense=self.reward == "dense",
+            spare=self.spare,
+        )
+        self._live = Stage(partial(Scene, self), rules)
+
+    def reset(self, lane: int, start: Start) -> Observation:
+        """Begin the episode of `start`."""
+        return self.live.reset(lane, start)
+
+    def step(self, lane: int, actions: NDArray[np.float32]) -> StepResult:
+        """Execute a chunk of actions, float32 [C, 4]; images are drawn after the last alone."""
+        return self.live.step(lane, actions)
+
+    def expert(self, lane: int) -> NDArray[np.float32]:
+        """Return the next action of the package's scripted policy, float32 [4]."""
+        return self.live.scene(lane).expert()
+
+    def close(self) -> None:
+        """Release the scenes."""
+        if self._live is not None:
+            self._live.close()
+            self._live = None
+
+    @property
+    def live(self) -> Stage[Scene]:
+        """The started scenes; raises RuntimeError before `start` and after `close`."""
+        if self._live is None:
+            raise RuntimeError("metaworld is not started; call start(lanes) first")
+        return self._live
+
+    def _check_numbers(self) -> None:
+        if self.lanes < 1:
+            raise ValueError(f"lanes must be at least 1, got {self.lanes}")
+        if not 8 <= self.size <= 1024:
+            raise ValueError(f"size must be between 8 and 1024, got {self.size}")
+        if not 1 <= self.limit <= LIMIT:
+            raise ValueError(f"max_steps must be from 1 to {LIMIT}, got {self.limit}")
+        if self.spare < 0:
+            raise ValueError(f"spare must be at least 0, got {self.spare}")
+
+    def _check_tasks(self) -> None:
+        tasks = self.tasks
+        if not tasks or len({*tasks}) < len(tasks):
+            raise ValueError(f"task must name at least one and each once, got {', '.join(tasks)}")
+        for name, named in {"task": tasks, "instructions": self.instructions}.items():
+            for one in named:
+                _check_name(name, one)
+        if self.suite in HELD_OUT and self.goal == "shown" and self.observation == "state":
+            raise ValueError(f"goal must be hidden from the state in the suite {self.suite}")
+
+    def _check_cameras(self) -> None:
+        if not self.cameras or len({*self.cameras}) < len(self.cameras):
+            named = ", ".join(self.cameras)
+            raise ValueError(f"cameras must name at least one and each once, got {named}")
+
+
+def _check_name(option: str, task: str) -> None:
+    if task not in INSTRUCTIONS:
+        meant = f"{task}-v3" if f"{task}-v3" in INSTRUCTIONS else None
+        suites = ", ".join(SUITES)
+        hint = f"did you mean {meant!r}?" if meant else f"it has {suites}, reach-v3, push-v3 ..."
+        raise ValueError(f"{option}: Meta-World has no task {task!r}; {hint}")
