@@ -54,7 +54,7 @@ def resume(context: typer.Context, run_dir: RunArgument) -> None:
     """Continue a run that was stopped, from its newest whole checkpoint."""
     surroundings = cast("Surroundings", context.obj)
     plugins = surroundings.plugins()
-    resolved = surroundings.manifest(_manifest_of(run_dir), plugins)
+    resolved = surroundings.manifest(manifest_of(run_dir), plugins)
     from rlvla.core.run import resume_run
 
     _print_summary(resume_run(run_dir, resolved, plugins))
@@ -64,7 +64,7 @@ def evaluate(context: typer.Context, run_dir: RunArgument, episodes: Episodes = 
     """Measure the success rate of a run's newest checkpoint on held-out starts."""
     surroundings = cast("Surroundings", context.obj)
     plugins = surroundings.plugins()
-    resolved = surroundings.manifest(_manifest_of(run_dir), plugins)
+    resolved = surroundings.manifest(manifest_of(run_dir), plugins)
     from rlvla.core.run import evaluate_run
 
     tally = evaluate_run(run_dir, resolved, plugins, episodes=episodes)
@@ -73,14 +73,15 @@ def evaluate(context: typer.Context, run_dir: RunArgument, episodes: Episodes = 
 
 def report(run_dir: RunArgument) -> None:
     """Write the report of a run, one HTML file, again."""
-    _manifest_of(run_dir)
+    manifest_of(run_dir)
     from rlvla.core.report import write_report
 
     write_report(run_dir)
     print(run_dir / "report.html")
 
 
-def _manifest_of(run_dir: Path) -> Path:
+def manifest_of(run_dir: Path) -> Path:
+    """Return the manifest of a run; raise PreflightError if the folder is not one of a run."""
     path = run_dir / RESOLVED
     if not path.is_file():
         raise PreflightError(
