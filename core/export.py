@@ -98,7 +98,7 @@ def _written(
     """Write, read and compare; raise ValueError if what was read is another policy."""
     exporter.write(policy, folder)
     spec = manifest.simulator.spec
-    again = exporter.read(folder, spec, seed=manifest.seed + 1)
+    again = exporter.read(folder, spec, manifest.seed + 1)
     agreement = compare(exporter, policy, again, spec)
     if not agreement.holds:
         raise ValueError(f"what was read back is not the policy: {agreement.line()}")

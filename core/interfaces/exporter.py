@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor
@@ -15,27 +16,20 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 
 
-class Exporter(Protocol[P]):
+@dataclass(frozen=True, kw_only=True)
+class Exporter(Generic[P]):
     """Writes the policies of a model in one layout, and reads them as its users do."""
 
-    def write(self, policy: P, directory: Path) -> None:
-        """Write into an existing empty directory."""
-        ...
-
-    def read(self, directory: Path, spec: SimulatorSpec, *, seed: int) -> P:
-        """Open what `write` wrote; raise ValueError if anything is missing or too much."""
-        ...
-
-    def tensors(self, policy: P) -> Mapping[str, Tensor]:
-        """Return what the layout holds of a policy; equal of one that was written and read."""
-        ...
-
-    def outputs(self, policy: P, rows: Arrays) -> Tensor:
-        """Return numbers that follow smoothly from the weights and decide what is done.
-
-        `rows` are those of the policy's observation and decision fields.
-        """
-        ...
+    write: Callable[[P, Path], None]
+    """Writes into an existing empty directory."""
+    read: Callable[[Path, SimulatorSpec, int], P]
+    """Opens what was written, for a simulator; what the layout does not hold is of the seed. Raises
+    ValueError if anything is missing or too much."""
+    tensors: Callable[[P], Mapping[str, Tensor]]
+    """What the layout holds of a policy; the same of one that was written and read."""
+    outputs: Callable[[P, Arrays], Tensor]
+    """Numbers that follow smoothly from the weights and decide what is done, of rows of the
+    policy's observation and decision fields."""
 
 
 class Exportable(Protocol):
@@ -43,5 +37,5 @@ class Exportable(Protocol):
 
     @property
     def exports(self) -> Mapping[str, Exporter[Any]]:
-        """The layouts that these options allow, by name; cheap, like the construction."""
+        """The layouts that these options allow, by name."""
         ...

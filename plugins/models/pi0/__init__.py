@@ -6,7 +6,7 @@ arXiv 2410.24164 and 2504.16054, as openpi made them public.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rlvla.core.types import Field
 from rlvla.plugins.models.flow.sampling import FlowSampling
@@ -15,6 +15,7 @@ from rlvla.plugins.models.lora import LoRA
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rlvla.core.interfaces import Exporter
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.pi0.policy import PiPolicy
 
@@ -60,6 +61,13 @@ class Pi0:
     def discrete(self) -> bool:
         """The state is a part of the prompt."""
         return False
+
+    @property
+    def exports(self) -> Mapping[str, Exporter[Any]]:
+        """The layouts that a trained policy can be exported to, by name."""
+        from rlvla.plugins.models.pi0.export import exports_of
+
+        return exports_of(self)
 
     def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
         """Return the fields of a row that `act` writes; raise ValueError for an unfit simulator."""
