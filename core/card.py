@@ -97,7 +97,9 @@ class Card:
         lines += ["| version | protocol | success |", "|---|---|---|"]
         for record in self.evaluations:
             tally = Tally.from_json(record)
-            which = f"**{tally.version}, this one**" if tally.version == self.step else tally.version
+            which = (
+                f"**{tally.version}, this one**" if tally.version == self.step else tally.version
+            )
             lines.append(f"| {which} | `{tally.protocol}` | {tally.line()} |")
         if all(record["version"] != self.step for record in self.evaluations):
             lines += ["", f"The version that was exported, {self.step}, was not evaluated."]

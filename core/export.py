@@ -56,9 +56,7 @@ def export_run(run_dir: Path, manifest: Manifest, *, to: str, target: Path) -> E
     try:
         partial.mkdir(parents=True)
         agreement = _written(exporter, policy, partial, manifest)
-        told = card.Card.of_run(
-            run_dir, manifest, to=to, step=checkpoint.step, agreement=agreement
-        )
+        told = card.Card.of_run(run_dir, manifest, to=to, step=checkpoint.step, agreement=agreement)
         (partial / card.NAME).write_text(told.text())
         (partial / SUMS).write_text(sums(partial))
         partial.rename(target)

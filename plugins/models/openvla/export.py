@@ -63,9 +63,7 @@ def outputs(policy: OpenVLAPolicy, rows: Arrays) -> Tensor:
 
 
 def _read(options: OpenVLA, directory: Path, spec: SimulatorSpec, seed: int) -> OpenVLAPolicy:
-    reopened = replace(
-        options, checkpoint=str(directory), base=None, lora=None, statistics=None
-    )
+    reopened = replace(options, checkpoint=str(directory), base=None, lora=None, statistics=None)
     return reopened.build(spec, seed=seed)
 
 
