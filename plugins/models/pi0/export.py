@@ -12,6 +12,7 @@ import torch
 from rlvla.core.interfaces import Exporter
 from rlvla.plugins.models.exporting import MERGED, PEFT, whole, write_merged
 from rlvla.plugins.models.pi0 import publishing
+from rlvla.plugins.models.pi0.lerobot_files import write_lerobot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,7 @@ def exports_of(options: Pi0) -> dict[str, Exporter[Any]]:
     """Return the layouts that the options allow, by name.
 
     Adapters alone only of a run that trained them on a checkpoint: their users add them to that.
+    lerobot's pi0.5 always has the state in its prompt.
     """
     read = partial(_read, options)
     exporters = {
@@ -35,6 +37,10 @@ def exports_of(options: Pi0) -> dict[str, Exporter[Any]]:
             write=publishing.write_openpi, read=read, tensors=publishing.held, outputs=outputs
         ),
     }
+    if options.discrete == options.adaptive:
+        exporters["lerobot"] = Exporter(
+            write=write_lerobot, read=read, tensors=publishing.held, outputs=outputs
+        )
     if options.lora is not None and options.checkpoint is not None:
         exporters[PEFT] = Exporter(
             write=partial(_write_adapters, options.lora, options.checkpoint),
