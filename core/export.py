@@ -72,7 +72,7 @@ def export_run(run_dir: Path, manifest: Manifest, *, to: str, target: Path) -> E
 def exporter_of(model: Model, to: str) -> Exporter[Any]:
     """Return the exporter called `to`; raise ManifestError that lists those of the model."""
     if not hasattr(model, "exports"):
-        raise ManifestError(f"--to {to}: this run's model can not be exported")
+        raise ManifestError(f"--to {to}: this run's model cannot be exported")
     exports = cast("Exportable", model).exports
     if to not in exports:
         choices = ", ".join(sorted(exports))
