@@ -138,8 +138,9 @@ def test_a_layout_that_the_model_does_not_have_is_refused(
     assert (code, out) == (2, "")
     expected = "--to lerobot: expected one of merged, openvla for the model of this run\n"
     assert err == expected
+    other: Any = object()
     with pytest.raises(ManifestError, match=r"this run's model cannot be exported"):
-        export_run(run_dir, replace(manifest, model=object()), to="peft", target=tmp_path / "x")
+        export_run(run_dir, replace(manifest, model=other), to="peft", target=tmp_path / "x")
 
 
 def test_a_run_without_checkpoint_is_refused(run: tuple[Path, Manifest], tmp_path: Path) -> None:

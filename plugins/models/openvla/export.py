@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from rlvla.core.interfaces import Exporter
@@ -34,7 +35,7 @@ def exports_of(options: OpenVLA) -> dict[str, Exporter[Any]]:
     them to that.
     """
     read = partial(_read, options)
-    exporters = {
+    exporters: dict[str, Exporter[Any]] = {
         MERGED: Exporter(write=write_merged, read=read, tensors=_all, outputs=outputs),
         "openvla": Exporter(
             write=publishing.write_published, read=read, tensors=_published, outputs=outputs
@@ -54,8 +55,8 @@ def outputs(policy: OpenVLAPolicy, rows: Arrays) -> Tensor:
     """Return log-probs of the recorded tokens and their actions; of a regression its actions."""
     if "tokens" not in rows:
         count = len(rows["instruction"])
-        seeds, temperature = torch.zeros(count).long().numpy(), torch.zeros(count).numpy()
-        decided = policy.act(rows, seeds=seeds.astype("uint64"), temperature=temperature)
+        greedy = np.zeros(count, np.float32)
+        decided = policy.act(rows, seeds=np.zeros(count, np.uint64), temperature=greedy)
         return torch.as_tensor(decided["action"])
     vocabulary = policy.module.architecture.decoder.vocabulary
     actions = actions_of(rows["tokens"], policy.reading.statistics, vocabulary)

@@ -31,7 +31,7 @@ def exports_of(options: Pi0) -> dict[str, Exporter[Any]]:
     lerobot's pi0.5 always has the state in its prompt.
     """
     read = partial(_read, options)
-    exporters = {
+    exporters: dict[str, Exporter[Any]] = {
         MERGED: Exporter(write=write_merged, read=read, tensors=_all, outputs=outputs),
         "openpi": Exporter(
             write=publishing.write_openpi, read=read, tensors=publishing.held, outputs=outputs
