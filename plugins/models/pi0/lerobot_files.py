@@ -36,7 +36,15 @@ STATE, ACTION = "observation.state", "action"
 
 
 def write_lerobot(policy: PiPolicy, directory: Path) -> None:
-    """Write weights without our heads, `config.json`, both pipelines and the tokenizer."""
+    """Write weights without our heads, `config.json`, both pipelines and the tokenizer.
+
+    Raise ValueError for a policy whose actions are differences: lerobot would add the state with a
+    step of its own, which is not written.
+    """
+    if policy.reading.interface.relative:
+        raise ValueError(
+            "relative actions have no form in lerobot's files here; `--to openpi` has them"
+        )
     named = {f"model.{name}": one for name, one in published_tensors(policy).items()}
     write_tensors(named, directory / MODEL)
     config = _config(policy)
