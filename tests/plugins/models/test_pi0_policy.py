@@ -48,9 +48,7 @@ def test_models_keep_the_rules_of_their_interface(
 
 
 @pytest.mark.parametrize("critic", SOURCES)
-def test_values_keep_the_rules_wherever_they_come_from(
-    spec: SimulatorSpec, critic: Source
-) -> None:
+def test_values_keep_the_rules_wherever_they_come_from(spec: SimulatorSpec, critic: Source) -> None:
     two = replace(spec, cameras={"top": (32, 32), "wrist": (48, 40)})
     check_model(Pi0(critic=critic, cameras={"wrist": "wrist"}), two)
     check_model(Pi05(critic=critic, chunk=3, discrete_state_input=False), two)
