@@ -6,7 +6,7 @@ import json
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -20,6 +20,9 @@ from rlvla.core.types import Start, encode_instruction
 from rlvla.plugins import BUILTIN
 from rlvla.plugins.models.openvla import OpenVLA
 from rlvla.plugins.simulators.tabletop import Tabletop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CONFIGS = Path(str(files("rlvla.configs")))
 SHIPPED = CONFIGS / "tabletop_sft"
@@ -102,3 +105,29 @@ def test_the_quick_start_can_do_without_a_critic() -> None:
     assert (grouped.simulator, grouped.model) == (plain.simulator, plain.model)
     assert plain.phases[0].algorithm.grouping is None
     assert grouped.phases[0].algorithm.grouping is not None
+
+
+def test_the_small_pi0_can_do_without_a_critic() -> None:
+    plugins = Plugins()
+    plugins.load_builtin(BUILTIN)
+    plain, grouped = (
+        load(CONFIGS / f"{name}.yaml", plugins.components)
+        for name in ("tabletop_pi0", "tabletop_pi0_grpo")
+    )
+    assert (grouped.simulator, grouped.model) == (plain.simulator, plain.model)
+    assert grouped.phases[0].algorithm == plain.phases[0].algorithm
+    assert grouped.phases[0].budget == plain.phases[0].budget
+    assert plain.phases[1].algorithm.grouping is None
+    assert grouped.phases[1].algorithm.grouping is not None
+
+
+@pytest.mark.parametrize("family", ["openvla", "openvla_oft", "pi0", "pi05"])
+def test_one_manifest_teaches_all_families(
+    family: str, call: Callable[..., tuple[object, str, str]]
+) -> None:
+    code, shown, _ = call("show", "tabletop_families", "-s", f"model.type={family}")
+    assert code == 0
+    assert f"  type: {family}\n  critic: privileged\n" in shown
+    code, told, _ = call("validate", "tabletop_families", "-s", f"model.type={family}")
+    assert code == 0
+    assert f"would run into runs/tabletop-{family}" in told

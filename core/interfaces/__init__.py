@@ -8,6 +8,7 @@ cheap, and importing it pulls in neither torch nor a simulator; what is expensiv
 from __future__ import annotations
 
 from rlvla.core.interfaces.algorithm import Algorithm, CoTraining
+from rlvla.core.interfaces.exporter import Exportable, Exporter
 from rlvla.core.interfaces.measured import Measured
 from rlvla.core.interfaces.model import Model, Policy, Scores
 from rlvla.core.interfaces.placing import Placeable
@@ -29,6 +30,8 @@ __all__ = [
     "CoTraining",
     "Correction",
     "ExpertSimulator",
+    "Exportable",
+    "Exporter",
     "Follower",
     "Logger",
     "Measured",

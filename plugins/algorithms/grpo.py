@@ -5,9 +5,11 @@ noise. With S the return of an episode, its advantage takes the place of that of
 
     A = (S - mean of the group) / (std of the group + epsilon),    std unbiased,
 
-and is that of all its decisions. With b the policy that made a decision, rho = pi / b the ratio of
-a token, action or chunk, B the episodes of the batch and L_i the executed actions of episode i,
-minimise
+and is that of all its decisions. With `supervision: process` (section 4.1.3) S is what a decision
+is paid, and its advantage what such A of it and of those after it add up to, discounted: where
+steps are paid for, that tells which of them were good. With b the policy that made a decision,
+rho = pi / b the ratio of a token, action or chunk, B the episodes of the batch and L_i the executed
+actions of episode i, minimise
 
     1/B sum_i 1/L_i sum_t max(-A_i rho_t, -A_i clip(rho_t, 1 - clip_low, 1 + clip_high))
     - entropy_coef * the same mean of the entropy
@@ -23,7 +25,7 @@ Where this differs from the paper, or from what is commonly run:
 * `clip_high` is above `clip_low` (DAPO, arXiv 2503.14476).
 * Actions that the end of an episode kept from being executed have no part in anything.
 * A `proximal` policy other than the behaviour decouples clip and weight (see `staleness`).
-* S may be discounted (`gamma`): else nothing prefers a quick success to a late one.
+* S may be discounted (`gamma`), or the sum of A: else S prefers no quick success to a late one.
 * `filter: resample` plays other starts until the batch is full (SimpleVLA-RL); `mask` trains on
   the rest of the batch alone, by the denominators of the whole one (RLinf).
 """
@@ -76,12 +78,16 @@ class GRPO:
     """Optimizer steps per pass, each on an equal number of episodes."""
     gamma: float = 1.0
     """Discount of a reward by each decision before it: below 1, haste pays."""
+    supervision: Literal["outcome", "process"] = "outcome"
+    """What is compared: what episodes return, for all their decisions alike, or what decisions are
+    paid, of which each has to answer for those after it too."""
     mean_level: Literal["group", "batch", "none"] = "group"
-    """Among which episodes the mean is taken that an advantage is the distance from."""
+    """Among which episodes (or their decisions) the mean is taken that an advantage is the distance
+    from."""
     std_level: Literal["group", "batch", "none"] = "group"
-    """Among which episodes the deviation is taken that it is measured by."""
+    """Among which episodes (or their decisions) the deviation is taken that it is measured by."""
     leave_one_out: bool = False
-    """An episode has no part in the mean that it is compared with."""
+    """An episode (or decision) has no part in the mean that it is compared with."""
     epsilon: float = 1e-6
     """Added to the deviation."""
     clip_low: float = 0.2
@@ -214,11 +220,16 @@ class GRPO:
         _, first, episode = np.unique(rows["segment"], return_index=True, return_inverse=True)
         rewards = np.where(rows["valid"], rows["reward"], 0.0).sum(1, dtype=np.float64)
         returns, groups = np.bincount(episode, rewards), rows["group"][first]
-        discount = self.gamma ** (np.arange(len(episode)) - first[episode])
-        scores = np.bincount(episode, discount * rewards)
-        advantage = self._relative.of(scores, groups)[episode, None]
+        if self.supervision == "process":
+            paid = self._relative.of(rewards, rows["group"])
+            advantage = _sums(paid, episode, self.gamma)
+        else:
+            discount = self.gamma ** (np.arange(len(episode)) - first[episode])
+            scores = np.bincount(episode, discount * rewards)
+            advantage = self._relative.of(scores, groups)[episode]
         weight = self._passing(returns, groups)[episode] * self._shares(rows["valid"], episode)
-        return {"advantage": advantage.astype(np.float32), "weight": weight.astype(np.float32)}
+        given = {"advantage": advantage[:, None], "weight": weight}
+        return {name: one.astype(np.float32) for name, one in given.items()}
 
     def _shares(self, valid: Array, episode: Array) -> NDArray[np.float64]:
         """Return what part each decision is of its episode, or of the batch in episodes."""
@@ -247,3 +258,12 @@ class GRPO:
         )
         total, metrics = self._policy_loss.of(scores, advantage, batch, moment)
         return weight * total, {name: one.detach() for name, one in metrics.items()}
+
+
+def _sums(paid: Array, episode: Array, gamma: float) -> NDArray[np.float64]:
+    """Return the discounted sum of what each decision and its episode's later ones are paid."""
+    sums = paid.astype(np.float64)
+    for row in range(len(sums) - 2, -1, -1):
+        if episode[row] == episode[row + 1]:
+            sums[row] += gamma * sums[row + 1]
+    return sums

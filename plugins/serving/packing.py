@@ -83,12 +83,12 @@ class _Reader:
 
 
 def _plain(value: object) -> dict[bytes, object]:
+    kind = type(value).__name__
     if isinstance(value, np.ndarray):
         array = cast("Array", value)
         if _DTYPE.fullmatch(array.dtype.str):
             shape = list(array.shape)
             return {ARRAY: True, DATA: array.tobytes(), DTYPE: array.dtype.str, SHAPE: shape}
-    kind = type(cast("object", value)).__name__
     raise TypeError(f"only plain data and arrays of numbers are sent, not a {kind}")
 
 

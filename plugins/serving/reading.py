@@ -58,14 +58,17 @@ class Reading:
         return {name: np.zeros(field.shape, field.dtype) for name, field in fields.items()}
 
 
+def _array_of(value: object) -> Array | None:
+    return cast("Array", value) if isinstance(value, np.ndarray) else None
+
+
 def _read(part: str, key: str, value: object, like: Array) -> Array:
     if part == WORDS:
         return _instruction(key, value)
-    array = cast("Array", value) if isinstance(value, np.ndarray) else None
+    array = _array_of(value)
     is_image = like.dtype == np.uint8
     if array is None or array.shape != like.shape or not _fits(array, is_image=is_image):
-        given = _described(cast("object", value))
-        raise MessageError(f"{key} must be {_array_words(like)}, it is {given}")
+        raise MessageError(f"{key} must be {_array_words(like)}, it is {_described(value)}")
     with np.errstate(over="ignore"):  # what is too large becomes infinite
         converted = array.astype(like.dtype)
     if not is_image and not np.isfinite(converted).all():

@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 
 import rlvla
-from rlvla.commands import manifests, plan, plugins, profile, run, sim, trace
+from rlvla.commands import export, manifests, plan, plugins, profile, run, sim, trace
 from rlvla.commands.surroundings import Surroundings
 from rlvla.core.errors import ManifestError, RlvlaError
 
@@ -31,7 +31,7 @@ def app() -> typer.Typer:
         help=rlvla.__doc__,
     )
     made.callback(invoke_without_command=True)(_options)
-    runs = (run.run, run.resume, run.report, trace.trace, plan.plan, profile.profile)
+    runs = (run.run, run.resume, run.report, trace.trace, plan.plan, profile.profile, export.export)
     for command in (*runs, manifests.validate, manifests.show):
         made.command()(command)
     made.command("eval")(run.evaluate)

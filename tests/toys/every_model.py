@@ -57,6 +57,6 @@ MODELS: dict[str, tuple[Model, SimulatorSpec]] = {
     },
     **{f"pi0_{name}": (Pi0(sampling=one, chunk=2), SPEC) for name, one in SAMPLINGS.items()},
     **{f"pi05_{name}": (Pi05(sampling=one), SPEC) for name, one in SAMPLINGS.items()},
-    "pi0_prefix": (Pi0(value_from="prefix"), SPEC),
-    "pi05_prefix": (Pi05(value_from="prefix", discrete_state_input=False), SPEC),
+    "pi0_prefix": (Pi0(critic="prefix"), SPEC),
+    "pi05_prefix": (Pi05(critic="prefix", discrete_state_input=False), SPEC),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rlvla.core.types import Field
 from rlvla.plugins.models.compute import Compute
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rlvla.core.footprint import Footprint
+    from rlvla.core.interfaces import Exporter
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.openvla.policy import OpenVLAPolicy
 
@@ -69,6 +70,13 @@ class OpenVLA:
             raise ValueError(f"prompt must contain {{task}}, got {self.prompt!r}")
         if self.crop is not None and not 0 < self.crop <= 1:
             raise ValueError(f"crop must be above 0 and at most 1, got {self.crop}")
+
+    @property
+    def exports(self) -> Mapping[str, Exporter[Any]]:
+        """The layouts that a trained policy can be exported to, by name."""
+        from rlvla.plugins.models.openvla.export import exports_of
+
+        return exports_of(self)
 
     def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
         """Return the fields of a row that `act` writes; tokens are ids of the vocabulary.

@@ -20,7 +20,8 @@ class OpenVLAOFT(OpenVLA):
     """The OpenVLA architecture with parallel decoding; decisions are C actions of D tokens."""
 
     chunk: int | None = None
-    """C; by default that of the family: 8, of `aloha` 25, of `bridge` 5."""
+    """C; by default that of the family: 8, of `aloha` 25, of `bridge` 5. A tiny policy made from
+    the seed for none of them decides 2."""
     head: Literal["discrete", "l1"] = "discrete"
     """What makes actions of the hidden states: the 256 bins of each element, or a regression,
     which the checkpoint has in `action_head--*.pt`. A regression has no density: it is for

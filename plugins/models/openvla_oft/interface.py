@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rlvla.plugins.models.openvla.interface import Interface, interface_of
 from rlvla.plugins.models.openvla.source import SIMULATOR, proprio_statistics_of
-from rlvla.plugins.models.openvla_oft.presets import tiny
+from rlvla.plugins.models.openvla_oft.presets import CHUNK, tiny
 
 if TYPE_CHECKING:
     from rlvla.core.types import SimulatorSpec
@@ -35,7 +35,9 @@ class Extent:
 
 def parallel(options: OpenVLAOFT, spec: SimulatorSpec) -> tuple[Interface, Extent]:
     """Return what the policy sees and does; raise ValueError if options and files disagree."""
-    made = interface_of(options, spec, tiny=tiny, chunk=options.chunk, parallel=True)
+    from_seed = options.checkpoint is None and options.family is None
+    chunk = options.chunk or (CHUNK if from_seed else None)
+    made = interface_of(options, spec, tiny=tiny, chunk=chunk, parallel=True)
     chunk = made.conventions.chunk
     extent = Extent(
         chunk=chunk,

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from rlvla.plugins.models.openvla.presets import Architecture, Decoder, Tower
 
+CHUNK = 2
+"""Actions of a tiny policy's decision. The tabletop's episodes have 4 to 40 actions: with the
+published 8 most of a reach would be one decision, and nobody demonstrates how to go on from where
+it missed."""
+
 
 def tiny(image: tuple[int, int]) -> Architecture:
     """Return sizes that learn on a laptop's CPU, with fewer than 700,000 parameters.

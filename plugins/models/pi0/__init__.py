@@ -6,7 +6,7 @@ arXiv 2410.24164 and 2504.16054, as openpi made them public.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rlvla.core.types import Field
 from rlvla.plugins.models.compute import Compute
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rlvla.core.footprint import Footprint
+    from rlvla.core.interfaces import Exporter
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.pi0.policy import PiPolicy
 
@@ -46,7 +47,7 @@ class Pi0:
     default they have equal names. Cameras that are not named here are not shown."""
     sampling: FlowSampling = field(default_factory=FlowSampling)
     """How actions are drawn and scored."""
-    value_from: Literal["expert", "prefix", "privileged"] = "expert"
+    critic: Literal["expert", "prefix", "privileged"] = "expert"
     """What the value head sees: the mean over the action tokens of the expert at the beginning of
     the flow, before anything is drawn (t = 1, at the origin); the mean over the valid tokens of
     images and prompt; or the simulator's state, which only training sees."""
@@ -86,6 +87,13 @@ class Pi0:
     def starts_from_noise(self) -> bool:
         """The seed matters at temperature 0, too."""
         return self.sampling.start == "noise"
+
+    @property
+    def exports(self) -> Mapping[str, Exporter[Any]]:
+        """The layouts that a trained policy can be exported to, by name."""
+        from rlvla.plugins.models.pi0.export import exports_of
+
+        return exports_of(self)
 
     def decision_fields(self, spec: SimulatorSpec) -> Mapping[str, Field]:
         """Return the fields of a row that `act` writes.

@@ -77,14 +77,14 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
     return {name: _float(one) if one.is_floating_point() else one for name, one in state.items()}
 
 
-def fill(network: Network, weights: Weights, value_from: str) -> None:
+def fill(network: Network, weights: Weights, critic: str) -> None:
     """Make the weights the network's own.
 
     Raise ValueError that lists all that do not fit, before any is read. Heads that the file does
     not have, or has for another value, stay as they were initialised.
     """
     found, own = weights.outline, dict(network.state_dict())
-    of_same = config_of(weights.path).get("rlvla", {}).get("value_from") == value_from
+    of_same = config_of(weights.path).get("rlvla", {}).get("critic") == critic
     alien = [
         head
         for head in OWN
@@ -109,7 +109,7 @@ def save_checkpoint(policy: PiPolicy, target: Path | str) -> None:
     write_model(policy.module, path, heads=OWN)
     heads = policy.module.architecture.vision.heads
     config = replace(reading.interface, vision_heads=heads).plain()
-    config["rlvla"]["value_from"] = reading.value_from
+    config["rlvla"]["critic"] = reading.critic
     (path / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     (path / STATISTICS).write_text(json.dumps(reading.scales.plain(), indent=2) + "\n")
     reading.tokenizer.save(path)

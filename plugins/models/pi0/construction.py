@@ -57,8 +57,8 @@ def build(options: Pi0, spec: SimulatorSpec, *, seed: int, outline: bool = False
     with nullcontext() if outline else seeded(seed):
         network = _network(options, spec, architecture, empty=outline or weights is not None)
         if not outline:
-            _fill(network, weights, reading.value_from)
-        _freeze(network, output=options.value_from == "prefix" and not options.detach)
+            _fill(network, weights, reading.critic)
+        _freeze(network, output=options.critic == "prefix" and not options.detach)
         freeze(network, [PARTS[name] for name in options.freeze])
         if options.lora is not None:
             _adapt(network, options.lora)
@@ -72,11 +72,11 @@ def build(options: Pi0, spec: SimulatorSpec, *, seed: int, outline: bool = False
     return PiPolicy(network, sampler, reading, options.compute)
 
 
-def _fill(network: Network, weights: Weights | None, value_from: str) -> None:
+def _fill(network: Network, weights: Weights | None, critic: str) -> None:
     if weights is None:
         initialise(network)
     else:
-        checkpoint.fill(network, weights, value_from)
+        checkpoint.fill(network, weights, critic)
 
 
 def _architecture(
@@ -114,10 +114,10 @@ def _network(
 
 
 def _value_head(options: Pi0, spec: SimulatorSpec, architecture: Architecture) -> nn.Module:
-    if options.value_from == "privileged":
-        return privileged(spec.privileged, option="value_from")
+    if options.critic == "privileged":
+        return privileged(spec.privileged, option="critic")
     streams = {"expert": architecture.expert, "prefix": architecture.language}
-    return heads.value_head(streams[options.value_from].width)
+    return heads.value_head(streams[options.critic].width)
 
 
 def _freeze(network: Network, *, output: bool) -> None:
@@ -170,7 +170,7 @@ def _reading(options: Pi0, spec: SimulatorSpec, interface: Interface) -> Reading
         scales=scales_of(options, spec, interface),
         low=spec.action_low,
         high=spec.action_high,
-        value_from=options.value_from,
+        critic=options.critic,
         detach=options.detach,
     )
 

@@ -50,7 +50,7 @@ class Reading:
     low: tuple[float, ...]
     """Bounds that cut what is executed, never what is recorded."""
     high: tuple[float, ...]
-    value_from: Literal["expert", "prefix", "privileged"]
+    critic: Literal["expert", "prefix", "privileged"]
     detach: bool
     """The value head's gradients stay out of the rest."""
 
@@ -115,7 +115,7 @@ class PiPolicy:
     @computed
     def value(self, observations: Arrays) -> Tensor:
         """Estimate the return from each observation, [B, 1]."""
-        unseen = self.reading.value_from == "privileged"
+        unseen = self.reading.critic == "privileged"
         return self._value(observations, None if unseen else self.see(observations))
 
     @computed
@@ -147,7 +147,7 @@ class PiPolicy:
             ids=self._tensor(prompts.ids),
             valid=self._tensor(prompts.valid),
         )
-        prefix = self.module.prefix(inputs, output=self.reading.value_from == "prefix")
+        prefix = self.module.prefix(inputs, output=self.reading.critic == "prefix")
         return Seen(prefix, self._padded(state))
 
     def denoiser(self, seen: Seen) -> Denoiser:
@@ -182,9 +182,9 @@ class PiPolicy:
         So a value is the same estimate when a decision is made, when it is learned from and when
         a return is completed, which no value of a point on a drawn chain would be.
         """
-        if seen is None or self.reading.value_from == "privileged":
+        if seen is None or self.reading.critic == "privileged":
             features = self._tensor(observations["privileged"])
-        elif self.reading.value_from == "prefix":
+        elif self.reading.critic == "prefix":
             features = seen.prefix.mean()
         else:
             features = self._at_the_origin(seen)

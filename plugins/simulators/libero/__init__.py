@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path  # noqa: TC003 - the types of options are read at run time
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
+from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.simulators.libero.tasks import LIMITS, Suite, protocol, tasks_of
 
@@ -38,6 +39,22 @@ class Libero:
     each task; training starts are drawn by the task's own sampler and are never among them.
     Needs `hf-libero` (`rlvla sim install libero` installs it apart) and the models of LIBERO.
     """
+
+    pins: ClassVar[Pins] = Pins(
+        requirements=(
+            "hf-libero==0.1.4",
+            "robosuite==1.4.0",
+            "bddl==1.0.1",
+            "mujoco==3.3.0",
+            "numpy==2.4.6",
+            "torch==2.13.0",
+            "torchvision==0.28.0",
+        ),
+        megabytes=2900,
+        pythons="3.11 or newer",
+        note="The models of its scenes are not in the package: see the option `assets`. Where "
+        "torch draws CUDA, the environment is some 5 GB larger; `--index-url` of pip avoids it.",
+    )
 
     lanes: int = 8
     """Lanes of the run."""

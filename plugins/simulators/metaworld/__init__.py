@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
+from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.simulators.metaworld.protocols import protocols
 from rlvla.plugins.simulators.metaworld.tasks import HELD_OUT, INSTRUCTIONS, LIMIT, SUITES
@@ -44,6 +46,12 @@ class Metaworld:
     evaluation starts never change. Needs the package `metaworld`, which holds all its assets, and
     a MuJoCo from 3.3 to 3.8: `rlvla sim install metaworld` installs both apart from all else.
     """
+
+    pins: ClassVar[Pins] = Pins(
+        requirements=tuple(Path(__file__).with_name("requirements.txt").read_text().split()),
+        megabytes=390,
+        pythons="3.11 or newer",
+    )
 
     lanes: int = 8
     """Lanes of the run."""

@@ -256,3 +256,20 @@ def test_of_two_successes_the_quicker_is_worth_more_with_a_discount(
     np.testing.assert_allclose(mine, np.repeat(scores - scores.mean(), (3, 5, 1)), rtol=1e-6)
     plain = GRPO(**SMALL).complete(rows, policy)["advantage"][rows["group"] == 2, 0]
     assert plain[3] == plain[-1], "without one both are worth the same"
+
+
+def test_a_decision_answers_for_what_it_and_later_ones_are_paid(
+    make_policy: MakePolicy, make_batch: MakeBatch
+) -> None:
+    policy = make_policy(chunk=3, elements=2, values=1)
+    rows = rows_of(policy, make_batch)
+    rng = np.random.default_rng(3)
+    rows["reward"] = rng.normal(size=rows["valid"].shape).astype(np.float32)
+    paid = np.where(rows["valid"], rows["reward"], 0).sum(1)
+    advantage = GRPO(**SMALL, supervision="process", gamma=0.7).complete(rows, policy)["advantage"]
+    for row, episode in enumerate(rows["segment"]):
+        among = paid[rows["group"] == rows["group"][row]]
+        later = [n for n, one in enumerate(rows["segment"]) if one == episode and n >= row]
+        relative = (paid[later] - among.mean()) / among.std(ddof=1)
+        expected = sum(0.7**n * one for n, one in enumerate(relative))
+        assert advantage[row] == pytest.approx([expected], rel=1e-4, abs=1e-5)

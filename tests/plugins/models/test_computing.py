@@ -34,7 +34,7 @@ MODELS: dict[str, Large] = {
     "openvla": OpenVLA(),
     "oft": OpenVLAOFT(chunk=2),
     "pi0": Pi0(chunk=2),
-    "pi05": Pi05(value_from="prefix"),
+    "pi05": Pi05(critic="prefix"),
 }
 PARAMETRIZED = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 HALF = Compute(precision="bfloat16")

@@ -337,14 +337,14 @@ def test_checkpoint_returns_the_same_bits(
 
 def test_heads_of_other_options_are_left_behind(spec: SimulatorSpec, tmp_path: Path) -> None:
     noisy = FlowSampling(kind="noise")
-    save_checkpoint(Pi05(sampling=noisy, value_from="prefix").build(spec, seed=0), tmp_path)
+    save_checkpoint(Pi05(sampling=noisy, critic="prefix").build(spec, seed=0), tmp_path)
     options = Pi05(checkpoint=str(tmp_path))
     plain = options.build(spec, seed=1).module
     assert plain.noise_head is None
     fresh = Pi05().build(spec, seed=1).module
     shapes = [one.value_head.get_parameter("0.weight").shape for one in (plain, fresh)]
     assert shapes[0] == shapes[1]
-    same = replace(options, sampling=noisy, value_from="prefix").build(spec, seed=1).module
+    same = replace(options, sampling=noisy, critic="prefix").build(spec, seed=1).module
     saved = FILES.load_file(tmp_path / "model.safetensors")
     for name in ("value_head.0.weight", "noise_head.0.weight"):
         assert torch.equal(same.get_parameter(name), saved[name])

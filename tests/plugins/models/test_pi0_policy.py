@@ -47,13 +47,11 @@ def test_models_keep_the_rules_of_their_interface(
     check_model(Pi05(sampling=sampling), replace(spec, proprio=0))
 
 
-@pytest.mark.parametrize("value_from", SOURCES)
-def test_values_keep_the_rules_wherever_they_come_from(
-    spec: SimulatorSpec, value_from: Source
-) -> None:
+@pytest.mark.parametrize("critic", SOURCES)
+def test_values_keep_the_rules_wherever_they_come_from(spec: SimulatorSpec, critic: Source) -> None:
     two = replace(spec, cameras={"top": (32, 32), "wrist": (48, 40)})
-    check_model(Pi0(value_from=value_from, cameras={"wrist": "wrist"}), two)
-    check_model(Pi05(value_from=value_from, chunk=3, discrete_state_input=False), two)
+    check_model(Pi0(critic=critic, cameras={"wrist": "wrist"}), two)
+    check_model(Pi05(critic=critic, chunk=3, discrete_state_input=False), two)
 
 
 def test_tiny_policies_are_small() -> None:
@@ -62,11 +60,11 @@ def test_tiny_policies_are_small() -> None:
         assert sum(one.numel() for one in network.parameters()) <= 700_000
 
 
-@pytest.mark.parametrize("value_from", ["expert", "prefix"])
+@pytest.mark.parametrize("critic", ["expert", "prefix"])
 def test_a_value_does_not_depend_on_what_was_drawn(
-    spec: SimulatorSpec, observations: Make, value_from: Source
+    spec: SimulatorSpec, observations: Make, critic: Source
 ) -> None:
-    policy = Pi05(value_from=value_from).build(spec, seed=0)
+    policy = Pi05(critic=critic).build(spec, seed=0)
     rows = observations(3)
     drawn = [act(policy, rows, heat=heat, first=first) for heat, first in ((1, 0), (0.7, 5))]
     assert not np.array_equal(drawn[0]["chain"], drawn[1]["chain"])
@@ -77,11 +75,11 @@ def test_a_value_does_not_depend_on_what_was_drawn(
 
 
 @pytest.mark.parametrize("detach", [True, False])
-@pytest.mark.parametrize("value_from", ["expert", "prefix"])
+@pytest.mark.parametrize("critic", ["expert", "prefix"])
 def test_value_gradients_reach_what_they_come_from_unless_detached(
-    spec: SimulatorSpec, observations: Make, value_from: Source, detach: bool
+    spec: SimulatorSpec, observations: Make, critic: Source, detach: bool
 ) -> None:
-    policy = Pi0(value_from=value_from, detach=detach).build(spec, seed=0)
+    policy = Pi0(critic=critic, detach=detach).build(spec, seed=0)
     rows = observations(2)
     value = policy.evaluate(rows | act(policy, rows)).value.sum()
     streams = policy.module.paligemma_with_expert
@@ -91,10 +89,10 @@ def test_value_gradients_reach_what_they_come_from_unless_detached(
     own, seen, acted = torch.autograd.grad(value, (head, projector, expert), materialize_grads=True)
     assert own.any()
     assert seen.any() != detach
-    assert acted.any() == (value_from == "expert" and not detach)
+    assert acted.any() == (critic == "expert" and not detach)
 
 
-@pytest.mark.parametrize("options", [Pi0(), Pi05(), Pi05(value_from="prefix")])
+@pytest.mark.parametrize("options", [Pi0(), Pi05(), Pi05(critic="prefix")])
 def test_exactly_what_runs_is_trained(
     options: Pi0, spec: SimulatorSpec, observations: Make
 ) -> None:
@@ -108,7 +106,7 @@ def test_exactly_what_runs_is_trained(
     unused = {n for n, g in zip(trained, gradients, strict=True) if g is None}
     assert unused == set()
     last = "paligemma_with_expert.paligemma.model.language_model.layers.1.mlp.up_proj.weight"
-    assert (last in trained) == (options.value_from == "prefix")
+    assert (last in trained) == (options.critic == "prefix")
 
 
 def test_imitation_is_openpis_loss_on_the_rows_own_lessons(
@@ -229,8 +227,8 @@ def test_equal_seeds_build_equal_policies(spec: SimulatorSpec) -> None:
 
 
 def test_privileged_value_needs_privileged_state(spec: SimulatorSpec) -> None:
-    with pytest.raises(ValueError, match="value_from 'privileged' needs a simulator with"):
-        Pi0(value_from="privileged").build(replace(spec, privileged=0), seed=0)
+    with pytest.raises(ValueError, match="critic 'privileged' needs a simulator with"):
+        Pi0(critic="privileged").build(replace(spec, privileged=0), seed=0)
 
 
 def test_options_and_fields_are_known_without_torch() -> None:
