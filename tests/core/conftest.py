@@ -162,6 +162,9 @@ class PacedTrainer:
         await self._work()
         self.stored += segments
 
+    async def foresee(self, segments: Sequence[Segment]) -> None:
+        raise NotImplementedError(segments)
+
     async def step(self) -> Mapping[str, float]:
         assert self.got in (0, self.batch_size)
         await self._work()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import peft
@@ -276,7 +276,7 @@ def test_openpi_files_are_read_by_transformers(spec: SimulatorSpec, tmp_path: Pa
         max_action_dim=sizes.action_dim,
         max_state_dim=sizes.action_dim,
     )
-    load: Any = PI0ForConditionalGeneration.from_pretrained
+    load = cast("Any", PI0ForConditionalGeneration).from_pretrained
     theirs, told = load(str(tmp_path), config=config, output_loading_info=True)
     assert not told["missing_keys"], told
     assert not told["mismatched_keys"], told
