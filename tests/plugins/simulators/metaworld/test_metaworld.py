@@ -1,18 +1,18 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+import rlvla
 from rlvla.core.component import OptionError, build, options_of
 from rlvla.core.types import encode_instruction
 from rlvla.plugins.simulators.metaworld import Metaworld
 from rlvla.plugins.simulators.metaworld.tasks import HELD_OUT, INSTRUCTIONS, SUITES
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_each_of_fifty_tasks_is_told_in_words_of_its_own() -> None:
@@ -98,7 +98,11 @@ def test_the_adapter_is_the_package(metaworld_python: Path) -> None:
     tests = [metaworld_python, "-m", "pytest", "--noconftest", "-q", "-c", "/dev/null"]
     place = f"{__file__.rpartition('/')[0]}/test_package.py"
     done = subprocess.run(
-        [*tests, "-p", "no:cacheprovider", place], capture_output=True, text=True, check=False
+        [*tests, "-p", "no:cacheprovider", place],
+        env={**os.environ, "PYTHONPATH": str(Path(rlvla.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-8000:]
     assert " passed" in done.stdout
