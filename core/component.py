@@ -8,7 +8,9 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin
+
+from rlvla.core.wording import is_contract, name_of, show
 
 T = TypeVar("T")
 
@@ -127,11 +129,7 @@ def contracts_of(cls: type) -> dict[str, type[Any]]:
 
 def _contract(hint: object) -> type[Any] | None:
     choices = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    return next((cast("type[Any]", one) for one in choices if _is_contract(one)), None)
-
-
-def _is_contract(hint: object) -> bool:
-    return isinstance(hint, type) and Protocol in hint.__bases__
+    return next((cast("type[Any]", one) for one in choices if is_contract(one)), None)
 
 
 def unknown_key(name: str, known: Mapping[str, object]) -> OptionError:
@@ -246,7 +244,7 @@ def _convert_single(value: object, hint: object) -> object:
         if not isinstance(value, Mapping):
             raise _mismatch("a mapping", value)
         return build(cast("type[Any]", hint), cast("Mapping[str, Any]", value))
-    if _is_contract(hint) and is_dataclass(value):
+    if is_contract(hint) and is_dataclass(value):
         return value
     if hint is float and type(value) is int:
         return _float(value)
@@ -262,41 +260,6 @@ def _float(value: int) -> float:
         return float(value)
     except OverflowError as error:
         raise OptionError("this number is too large") from error
-
-
-NAMES: Mapping[object, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    Path: "a path",
-    None: "null",
-    type(None): "null",
-}
-
-
-def name_of(hint: object) -> str:
-    """Return what a user calls the type `hint`."""
-    origin = get_origin(hint)
-    if origin is Literal:
-        return " or ".join(map(show, get_args(hint)))
-    if origin in (list, tuple, Sequence):
-        return "a list"
-    if is_dataclass(hint) or origin in (dict, Mapping):
-        return "a mapping"
-    if _is_contract(hint):
-        return f"a {cast('type[Any]', hint).__name__.lower()}"
-    return NAMES.get(hint, str(hint))
-
-
-def show(value: object) -> str:
-    """Return `value` as YAML would spell it, cut to fit into a sentence."""
-    if value is None or isinstance(value, bool):
-        return str(value).lower().replace("none", "null")
-    if isinstance(value, Mapping | list | tuple):
-        return "a mapping" if isinstance(value, Mapping) else "a list"
-    text = repr(value) if not isinstance(value, int) or abs(value) < 1 << 64 else "a huge number"
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _mismatch(expected: str, value: object) -> OptionError:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from rlvla.core.component import Key, OptionError, build, convert, nest, show, unknown_key
+from rlvla.core.component import Key, OptionError, build, convert, nest, unknown_key
 from rlvla.core.interpolation import Secret
 from rlvla.core.placement import Placement
 from rlvla.core.registry import UnknownComponentError
 from rlvla.core.settings import Asynchrony, Budget, Checkpointing, Evaluating
+from rlvla.core.wording import show
 
 if TYPE_CHECKING:
     from rlvla.core.registry import Components, Registry

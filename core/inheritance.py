@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from rlvla.core.component import show
 from rlvla.core.document import (
     MAX_BYTES,
     MAX_DEPTH,
@@ -20,6 +19,7 @@ from rlvla.core.document import (
     parse_value,
 )
 from rlvla.core.errors import ManifestError
+from rlvla.core.wording import show
 
 if TYPE_CHECKING:
     from pathlib import Path

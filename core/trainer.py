@@ -19,9 +19,9 @@ from rlvla.core.descent import Descent
 from rlvla.core.errors import TrainingError
 from rlvla.core.followers import Followers
 from rlvla.core.generator import OnHost, trained_parameters
+from rlvla.core.reader import Reader, slots_of
 from rlvla.core.reduction import reduced
 from rlvla.core.runtime.turn import NO_TURN
-from rlvla.core.slots import PARTS
 from rlvla.core.statistics import Statistics
 from rlvla.core.types import Moment
 
@@ -61,14 +61,13 @@ class Trainer:
     ) -> None:
         self.updates = 0
         self._version = -1
-        self._segments = 0
         self.turn = NO_TURN
         """What the backward passes happen in: a turn at a GPU that others use, too."""
         self.followers = Followers({})
         """What the algorithm compares the policy with."""
         self._policy = policy
         self._algorithm = algorithm
-        self._slots = slots
+        self._reader = Reader(policy, algorithm, slots)
         self._weights = weights
         self._seed = seed
         self._publisher = ThreadPoolExecutor(1, "publisher")
@@ -85,10 +84,10 @@ class Trainer:
 
     def accumulate(self, segments: Sequence[Segment]) -> None:
         """Add segments to the batch; see `TrainerWorker.accumulate`."""
-        rows = self._read(segments)
+        rows = self._targeted(segments)
         if self.followers:
             with self.turn:
-                rows |= self.followers.arrive(rows, _slots(segments))
+                rows |= self.followers.arrive(rows, slots_of(segments))
         if self._algorithm.whole:
             self._batch.add(rows)
             return
@@ -98,18 +97,16 @@ class Trainer:
 
     def foresee(self, segments: Sequence[Segment]) -> None:
         """Have what follows see decisions that wait; see `TrainerWorker.foresee`."""
-        slots = _slots(segments)
-        rows = self._slots.read(slots, "observation", "decision")
-        rows["version"] = _versions(segments)
+        rows = self._reader.decided(segments)
         with self.turn:
-            self.followers.foresee(rows, slots)
+            self.followers.foresee(rows, slots_of(segments))
 
     def store(self, segments: Sequence[Segment]) -> None:
         """Keep demonstrations; see `TrainerWorker.store`."""
         if self._algorithm.demonstrations:
-            self._demonstrations.add(self._read(segments))
+            self._demonstrations.add(self._targeted(segments))
         else:  # beside a batch: the expert's rewards are no part of its targets
-            self._demonstrations.add(self._slots.read(_slots(segments), *PARTS))
+            self._demonstrations.add(self._reader.rows(segments))
 
     def step(self) -> dict[str, float]:
         """Finish the batch; see `TrainerWorker.step`."""
@@ -191,43 +188,11 @@ class Trainer:
         self._metrics: defaultdict[str, list[torch.Tensor]] = defaultdict(list)
         self._descent.forget()
 
-    def _read(self, segments: Sequence[Segment]) -> dict[str, Array]:
-        """Return the rows of segments with their targets."""
-        rows = self._slots.read(_slots(segments), *PARTS)
-        bootstrap = self._bootstrap([slot for segment in segments for slot in segment.bootstrap])
-        rows["version"] = _versions(segments)
-        lengths = [len(one) for one in segments]
-        rows["segment"] = self._numbered(lengths)
-        rows["group"] = np.repeat(np.array([one.group for one in segments], np.int64), lengths)
-        targets: list[Arrays] = []
-        first = 0
-        for segment in segments:
-            part = slice(first, first + len(segment))
-            own = {name: one[part] for name, one in rows.items()}
-            targets.append(self._algorithm.targets(own, bootstrap[part]))
-            first += len(segment)
-        for name in targets[0]:
-            rows[name] = np.concatenate([one[name] for one in targets])
+    def _targeted(self, segments: Sequence[Segment]) -> dict[str, Array]:
+        rows = self._reader.targeted(segments)
         for name, one in self._statistics.items():
             one.add(rows[name])
         return rows
-
-    def _numbered(self, lengths: Sequence[int]) -> Array:
-        """Return for each decision of these segments the number of its segment, int64 [N]."""
-        first, self._segments = self._segments, self._segments + len(lengths)
-        return np.repeat(np.arange(first, self._segments), lengths)
-
-    def _bootstrap(self, slots: Sequence[int]) -> Array:
-        """Return the value of the observation in each slot, float32 [N, V]; 0 where slot < 0."""
-        value = self._slots.layout.parts["decision"].get("value")
-        width = 0 if value is None else value.shape[0]
-        values = np.zeros((len(slots), width), np.float32)
-        wanted = [index for index, slot in enumerate(slots) if slot >= 0]
-        if wanted and width:
-            observations = self._slots.read([slots[index] for index in wanted], "observation")
-            with torch.no_grad():
-                values[wanted] = self._policy.value(observations).float().cpu().numpy()
-        return values
 
     def _backward_over(self, batch: Batch, *, whole: bool = True) -> None:
         """Go on where this pass has come to: to its end, or as far as micro-batches are full.
@@ -295,11 +260,3 @@ class Trainer:
 
     def _moments(self) -> dict[str, list[float]]:
         return {name: one.state() for name, one in self._statistics.items()}
-
-
-def _slots(segments: Sequence[Segment]) -> list[int]:
-    return [slot for segment in segments for slot in segment.slots]
-
-
-def _versions(segments: Sequence[Segment]) -> Array:
-    return np.array([made for one in segments for made in one.versions], np.int64)

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rlvla.core.types import Training
 
 
@@ -15,17 +13,9 @@ if TYPE_CHECKING:
 class Behaviour:
     """Clip around what was recorded; costs nothing, and binds too much where data are stale."""
 
+    needs = ("log_prob",)
+    decoupled = False
     interrupts = False
-
-    @property
-    def needs(self) -> Sequence[str]:
-        """The behaviour's log-probabilities."""
-        return ("log_prob",)
-
-    @property
-    def decoupled(self) -> bool:
-        """False: the record is what is wanted."""
-        return False
 
     def follow(self, training: Training, name: str) -> None:
         """Follow nothing: the record suffices."""

@@ -15,8 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rlvla.plugins.proximals.beside import Beside
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import Tensor
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ewma:
+class Ewma(Beside):
     """Average the weights: a forward pass for each micro-batch, one copy of what is trained."""
 
     beta: float | None = None
@@ -40,18 +42,6 @@ class Ewma:
             raise ValueError(f"beta must be at least 0 and below 1, got {self.beta}")
         if self.reset_below is not None and not 0 <= self.reset_below <= 1:
             raise ValueError(f"reset_below must be between 0 and 1, got {self.reset_below}")
-
-    interrupts = False
-
-    @property
-    def needs(self) -> Sequence[str]:
-        """The behaviour's log-probabilities, for the weights."""
-        return ("log_prob",)
-
-    @property
-    def decoupled(self) -> bool:
-        """True: it is another policy than the one that decided."""
-        return True
 
     def follow(self, training: Training, name: str) -> Average:
         """Return what averages the weights."""

@@ -11,8 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rlvla.plugins.proximals.beside import Beside
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import Tensor
 
@@ -20,20 +22,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interpolate:
+class Interpolate(Beside):
     """Mix the log-probabilities of behaviour and present by staleness: no pass, no memory."""
-
-    interrupts = False
-
-    @property
-    def needs(self) -> Sequence[str]:
-        """The behaviour's log-probabilities."""
-        return ("log_prob",)
-
-    @property
-    def decoupled(self) -> bool:
-        """True: it is another policy than the one that decided."""
-        return True
 
     def follow(self, training: Training, name: str) -> Between:
         """Return what interpolates."""

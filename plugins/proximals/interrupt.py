@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rlvla.core.errors import TrainingError
+from rlvla.plugins.proximals.beside import Beside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import Tensor
 
@@ -23,21 +24,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interrupt:
+class Interrupt(Beside):
     """Score each decision while the trainer has the weights of its version: one forward pass, no
     copy, and rollouts that wait for every update."""
 
     interrupts = True
-
-    @property
-    def needs(self) -> Sequence[str]:
-        """The behaviour's log-probabilities, for the weights."""
-        return ("log_prob",)
-
-    @property
-    def decoupled(self) -> bool:
-        """True: it is another policy than the one that decided."""
-        return True
 
     def follow(self, training: Training, name: str) -> Follower:
         """Return what scores rows when they are seen first."""

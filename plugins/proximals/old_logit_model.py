@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rlvla.plugins.proximals.beside import Beside
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import Tensor, nn
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OldLogitModel:
+class OldLogitModel(Beside):
     """Score stale decisions with older weights: one forward pass, two copies of what is trained."""
 
     every: int | None = None
@@ -29,18 +31,6 @@ class OldLogitModel:
     def __post_init__(self) -> None:
         if self.every is not None and self.every < 1:
             raise ValueError(f"every must be at least 1, got {self.every}")
-
-    interrupts = False
-
-    @property
-    def needs(self) -> Sequence[str]:
-        """The behaviour's log-probabilities, for the weights."""
-        return ("log_prob",)
-
-    @property
-    def decoupled(self) -> bool:
-        """True: it is another policy than the one that decided."""
-        return True
 
     def follow(self, training: Training, name: str) -> Follower:
         """Return what trails the training and scores rows when they arrive."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rlvla.plugins.proximals.beside import Beside
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import Tensor
 
@@ -15,23 +17,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recompute:
+class Recompute(Beside):
     """Score each batch once more before it is trained on: one forward pass, no memory.
 
     Where a batch is one optimizer step, the pass that trains is that score and no other is run.
     """
-
-    interrupts = False
-
-    @property
-    def needs(self) -> Sequence[str]:
-        """The behaviour's log-probabilities, for the weights."""
-        return ("log_prob",)
-
-    @property
-    def decoupled(self) -> bool:
-        """True: it is another policy than the one that decided."""
-        return True
 
     def follow(self, training: Training, name: str) -> Follower:
         """Return what scores rows when they arrive, if the weights change within a batch."""

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rlvla.core.errors import TrainingError
+from rlvla.plugins.proximals.beside import Beside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import Tensor, nn
 
@@ -23,21 +24,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snapshot:
+class Snapshot(Beside):
     """Score each decision with the weights of its version: one forward pass, `max_staleness + 1`
     copies of what is trained."""
-
-    interrupts = False
-
-    @property
-    def needs(self) -> Sequence[str]:
-        """The behaviour's log-probabilities, for the weights."""
-        return ("log_prob",)
-
-    @property
-    def decoupled(self) -> bool:
-        """True: it is another policy than the one that decided."""
-        return True
 
     def follow(self, training: Training, name: str) -> Follower:
         """Return what keeps the weights and scores rows when they arrive."""

@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.simulators.libero.tasks import LIMITS, Suite, protocol, tasks_of
+from rlvla.plugins.simulators.live import Live
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from rlvla.core.protocol import EvaluationProtocol
-    from rlvla.core.types import Observation, Start, StepResult
     from rlvla.plugins.simulators.libero.scene import Scene
     from rlvla.plugins.simulators.stage import Stage
 
@@ -29,8 +26,11 @@ def _cameras() -> list[Camera]:
     return ["agentview", "robot0_eye_in_hand"]
 
 
+Played: TypeAlias = "Stage[Scene]"
+
+
 @dataclass
-class Libero:
+class Libero(Live[Played]):
     """LIBERO's tasks; satisfies `PublishedSimulator`.
 
     An action is a motion of the hand along and about three axes, each in [-1, 1], and the fingers:
@@ -90,7 +90,6 @@ class Libero:
     def __post_init__(self) -> None:
         self._check_numbers()
         self._check_names()
-        self._live: Stage[Scene] | None = None
 
     @property
     def tasks(self) -> Sequence[str]:
@@ -141,27 +140,6 @@ class Libero:
             spare=self.spare,
         )
         self._live = Stage(partial(Scene, self, package.load(assets)), rules)
-
-    def reset(self, lane: int, start: Start) -> Observation:
-        """Begin the episode of `start`; things have settled when it is seen first."""
-        return self.live.reset(lane, start)
-
-    def step(self, lane: int, actions: NDArray[np.float32]) -> StepResult:
-        """Execute a chunk of actions, float32 [C, 7]; images are drawn after the last alone."""
-        return self.live.step(lane, actions)
-
-    def close(self) -> None:
-        """Release the scenes."""
-        if self._live is not None:
-            self._live.close()
-            self._live = None
-
-    @property
-    def live(self) -> Stage[Scene]:
-        """The started scenes; raises RuntimeError before `start` and after `close`."""
-        if self._live is None:
-            raise RuntimeError("libero is not started; call start(lanes) first")
-        return self._live
 
     def _check_numbers(self) -> None:
         if self.lanes < 1:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec
+from rlvla.plugins.simulators.live import Live
 from rlvla.plugins.simulators.metaworld.protocols import protocols
 from rlvla.plugins.simulators.metaworld.tasks import HELD_OUT, INSTRUCTIONS, LIMIT, SUITES
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rlvla.core.protocol import EvaluationProtocol
-    from rlvla.core.types import Observation, Start, StepResult
     from rlvla.plugins.simulators.metaworld.scene import Scene
     from rlvla.plugins.simulators.stage import Stage
 
@@ -37,8 +37,11 @@ def _cameras() -> list[Camera]:
     return ["corner4"]
 
 
+Played: TypeAlias = "Stage[Scene]"
+
+
 @dataclass
-class Metaworld:
+class Metaworld(Live[Played]):
     """Meta-World's tasks; satisfies `ExpertSimulator` and `PublishedSimulator`.
 
     An action is [dx, dy, dz, grip], each in [-1, 1]: a motion of the hand by up to 1 cm along each
@@ -90,7 +93,6 @@ class Metaworld:
         self._check_numbers()
         self._check_tasks()
         self._check_cameras()
-        self._live: Stage[Scene] | None = None
 
     @property
     def tasks(self) -> Sequence[str]:
@@ -156,30 +158,9 @@ class Metaworld:
         )
         self._live = Stage(partial(Scene, self), rules)
 
-    def reset(self, lane: int, start: Start) -> Observation:
-        """Begin the episode of `start`."""
-        return self.live.reset(lane, start)
-
-    def step(self, lane: int, actions: NDArray[np.float32]) -> StepResult:
-        """Execute a chunk of actions, float32 [C, 4]; images are drawn after the last alone."""
-        return self.live.step(lane, actions)
-
     def expert(self, lane: int) -> NDArray[np.float32]:
         """Return the next action of the package's scripted policy, float32 [4]."""
         return self.live.scene(lane).expert()
-
-    def close(self) -> None:
-        """Release the scenes."""
-        if self._live is not None:
-            self._live.close()
-            self._live = None
-
-    @property
-    def live(self) -> Stage[Scene]:
-        """The started scenes; raises RuntimeError before `start` and after `close`."""
-        if self._live is None:
-            raise RuntimeError("metaworld is not started; call start(lanes) first")
-        return self._live
 
     def _check_numbers(self) -> None:
         if self.lanes < 1:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from rlvla.core.types import SimulatorSpec
+from rlvla.plugins.simulators.live import Live
 from rlvla.plugins.simulators.tabletop.observation import HAND, goal_length, table_length
 from rlvla.plugins.simulators.tabletop.tasks import MAX_STEPS
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rlvla.core.types import Observation, Start, StepResult
     from rlvla.plugins.simulators.tabletop.lanes import Lanes
 
 TaskName: TypeAlias = Literal["reach", "push", "pick_place"]
@@ -33,8 +33,11 @@ def _cameras() -> list[Camera]:
     return ["top"]
 
 
+Played: TypeAlias = "Lanes"
+
+
 @dataclass
-class Tabletop:
+class Tabletop(Live[Played]):
     """A MuJoCo table with a hand, coloured cubes and a plate; satisfies `ExpertSimulator`.
 
     An action is [dx, dy, dz, grip], each in [-1, 1]: a motion of the fingertips by up to 3.5 cm
@@ -75,7 +78,6 @@ class Tabletop:
     def __post_init__(self) -> None:
         self._check_numbers()
         self._check_lists()
-        self._live: Lanes | None = None
 
     @property
     def tasks(self) -> Sequence[TaskName]:
@@ -117,30 +119,9 @@ class Tabletop:
 
         self._live = Lanes(self, lanes)
 
-    def reset(self, lane: int, start: Start) -> Observation:
-        """Begin the episode of `start`."""
-        return self.live.reset(lane, start)
-
-    def step(self, lane: int, actions: NDArray[np.float32]) -> StepResult:
-        """Execute a chunk of actions, float32 [C, 4]."""
-        return self.live.step(lane, actions)
-
     def expert(self, lane: int) -> NDArray[np.float32]:
         """Return the scripted expert's next action, float32 [4]."""
         return self.live.expert(lane)
-
-    def close(self) -> None:
-        """Release the scene."""
-        if self._live is not None:
-            self._live.close()
-            self._live = None
-
-    @property
-    def live(self) -> Lanes:
-        """The started lanes; raises RuntimeError before `start` and after `close`."""
-        if self._live is None:
-            raise RuntimeError("tabletop is not started; call start(lanes) first")
-        return self._live
 
     def _check_numbers(self) -> None:
         if self.lanes < 1:

@@ -11,9 +11,10 @@ from dataclasses import MISSING, dataclass, is_dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Union, cast, get_args, get_origin
 
-from rlvla.core.component import describe, name_of, option_fields
+from rlvla.core.component import describe, option_fields
 from rlvla.core.component import hints as hints_of
 from rlvla.core.errors import ManifestError
+from rlvla.core.wording import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,8 +8,8 @@ import typer
 
 from rlvla.commands.options import ManifestArgument, Overrides
 from rlvla.commands.surroundings import failures
-from rlvla.core.component import show as spell
 from rlvla.core.manifest import origins, to_yaml
+from rlvla.core.wording import show as spell
 
 if TYPE_CHECKING:
     from rlvla.commands.surroundings import Surroundings
