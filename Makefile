@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
 
-.PHONY: quickstart test check
+.PHONY: quickstart test test-simulators check
 
 quickstart: $(VENV)/ready
 	$(BIN)/rlvla run quickstart
@@ -15,6 +15,11 @@ test: $(VENV)/ready .venv-metaworld/ready
 	$(BIN)/coverage combine --quiet
 	rm -f .coverage.*  # half written by workers that a test killed
 	$(BIN)/coverage report
+
+# Simulators with environments of their own are tested in those that are there:
+# `make .venv-libero/ready` makes one, or RLVLA_LIBERO names one.
+test-simulators: $(VENV)/ready
+	$(BIN)/python -m pytest -rs tests/plugins/simulators
 
 check: $(VENV)/ready-to-check
 	$(BIN)/ruff format --check
@@ -29,10 +34,10 @@ $(VENV)/ready: setup.cfg pyproject.toml constraints.txt
 	$(PIP) --editable '.[test]'
 	touch $@
 
-# The simulator's own pins exclude rlvla's.
-.venv-metaworld/ready: plugins/simulators/metaworld/requirements.txt
-	test -x .venv-metaworld/bin/python || $(PYTHON) -m venv .venv-metaworld
-	.venv-metaworld/bin/python -m pip --disable-pip-version-check install --requirement $< pytest==9.2.0
+# A simulator's own pins exclude rlvla's.
+.venv-%/ready: plugins/simulators/%/requirements.txt
+	test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip --disable-pip-version-check install --requirement $< pytest==9.2.0
 	touch $@
 
 $(VENV)/ready-to-check: $(VENV)/ready

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path  # noqa: TC003 - the types of options are read at run time
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from rlvla.core.pins import Pins
@@ -41,15 +41,7 @@ class Libero(Live[Played]):
     """
 
     pins: ClassVar[Pins] = Pins(
-        requirements=(
-            "hf-libero==0.1.4",
-            "robosuite==1.4.0",
-            "bddl==1.0.1",
-            "mujoco==3.3.0",
-            "numpy==2.4.6",
-            "torch==2.13.0",
-            "torchvision==0.28.0",
-        ),
+        requirements=tuple(Path(__file__).with_name("requirements.txt").read_text().split()),
         megabytes=2900,
         pythons="3.11 or newer",
         note="The models of its scenes are not in the package: see the option `assets`. Where "

@@ -17,6 +17,7 @@ from rlvla.plugins.simulators.libero.states import read_states
 from rlvla.plugins.simulators.libero.tasks import LIMITS, instruction, tasks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rlvla.plugins.simulators.libero.tasks import Suite
@@ -144,12 +145,6 @@ def test_missing_models_are_told_with_whence_they_come(
         Libero(assets=tmp_path / "models").start(1)
 
 
-def test_the_adapter_is_the_package(libero_python: Path) -> None:
+def test_the_adapter_is_the_package(run_package_tests: Callable[[str], None]) -> None:
     """What needs package and models, in the interpreter that has them."""
-    tests = [libero_python, "-m", "pytest", "--noconftest", "-q", "-c", "/dev/null"]
-    place = f"{__file__.rpartition('/')[0]}/test_package.py"
-    done = subprocess.run(
-        [*tests, "-p", "no:cacheprovider", place], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-8000:]
-    assert " passed" in done.stdout
+    run_package_tests("libero")

@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import rlvla
 from rlvla.core.component import OptionError, build, options_of
 from rlvla.core.types import encode_instruction
 from rlvla.plugins.simulators.metaworld import Metaworld
 from rlvla.plugins.simulators.metaworld.tasks import HELD_OUT, INSTRUCTIONS, SUITES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_each_of_fifty_tasks_is_told_in_words_of_its_own() -> None:
@@ -93,16 +93,6 @@ def test_an_interpreter_without_the_package_is_told_what_to_install() -> None:
     assert "`rlvla sim install metaworld`" in done.stderr
 
 
-def test_the_adapter_is_the_package(metaworld_python: Path) -> None:
+def test_the_adapter_is_the_package(run_package_tests: Callable[[str], None]) -> None:
     """What needs the package, in the interpreter that has it."""
-    tests = [metaworld_python, "-m", "pytest", "--noconftest", "-q", "-c", "/dev/null"]
-    place = f"{__file__.rpartition('/')[0]}/test_package.py"
-    done = subprocess.run(
-        [*tests, "-p", "no:cacheprovider", place],
-        env={**os.environ, "PYTHONPATH": str(Path(rlvla.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-8000:]
-    assert " passed" in done.stdout
+    run_package_tests("metaworld")
