@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from rlvla.core.settings import published_by
-from rlvla.core.testing.conformance import (
-    ConformanceError,
-    check_description,
-    check_row,
-    expect,
-)
-from rlvla.core.types import Start, encode_instruction, observation_fields, result_fields
+from rlvla.core.testing.batches import check_batches
+from rlvla.core.testing.conformance import ConformanceError, check_description, expect
+from rlvla.core.testing.lane import Lane
+from rlvla.core.types import Start
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from rlvla.core.interfaces import ExpertSimulator, Simulator
-    from rlvla.core.types import Array, Observation, StepResult
+    from rlvla.core.types import Array
 
 
 def check_simulator(simulator: Simulator, *, episodes: int = 2) -> None:
     """Check a simulator that is not started yet; it is started and closed.
 
     Plays `episodes` per task with random actions: alone, in chunks and while another lane is
-    busy, which must give the same; then asks the expert, if there is one. Tasks of its published
-    protocols are played, too.
+    busy, which must give the same; a batched one plays in calls for one lane and for two, too. Then
+    asks the expert, if there is one. Tasks of its published protocols are played, too.
     """
     check_description(simulator)
     _check_spec(simulator)
@@ -38,6 +34,8 @@ def check_simulator(simulator: Simulator, *, episodes: int = 2) -> None:
         for task in tasks_of(simulator):
             for index in range(episodes):
                 _check_episode(simulator, Start(task, "train", index, seed=1))
+            if simulator.spec.batched:
+                check_batches([Lane(simulator, number) for number in range(2)], task)
             if hasattr(simulator, "expert"):
                 _check_expert(cast("ExpertSimulator", simulator), Start(task, "eval", 0))
     finally:
@@ -48,36 +46,6 @@ def tasks_of(simulator: Simulator) -> list[str]:
     """Return the tasks that are trained or measured by a published protocol, each once."""
     measured = [task for one in published_by(simulator) for task in one.tasks]
     return [*dict.fromkeys([*simulator.tasks, *measured])]
-
-
-@dataclass(frozen=True)
-class Lane:
-    """One lane, every answer of which is checked."""
-
-    simulator: Simulator
-    number: int
-
-    def reset(self, start: Start) -> dict[str, Array]:
-        """Begin an episode; return what is shown as a row."""
-        return self._row("the observation after reset", self.simulator.reset(self.number, start))
-
-    def step(self, actions: Array) -> tuple[dict[str, Array], StepResult]:
-        """Execute a chunk; return what is shown as a row, and the rest."""
-        result = self.simulator.step(self.number, actions)
-        fields = result_fields(len(actions))
-        check_row("the result of step", {name: getattr(result, name) for name in fields}, fields)
-        _check_flags(result)
-        return self._row("the observation after step", result.observation), result
-
-    def _row(self, what: str, shown: Observation) -> dict[str, Array]:
-        row: dict[str, Array] = {f"image/{name}": one for name, one in shown.images.items()}
-        row |= {
-            "proprio": shown.proprio,
-            "privileged": shown.privileged,
-            "instruction": encode_instruction(shown.instruction),
-        }
-        check_row(what, row, observation_fields(self.simulator.spec))
-        return {name: np.array(one) for name, one in row.items()}
 
 
 def _check_spec(simulator: Simulator) -> None:
@@ -112,24 +80,6 @@ def _check_protocols(simulator: Simulator) -> None:
 
 def _are_unique(names: Sequence[str]) -> bool:
     return len({*names}) == len(names)
-
-
-def _check_flags(result: StepResult) -> None:
-    executed = int(result.valid.sum())
-    over = result.terminated | result.truncated
-    expect(
-        "valid must be true for the first actions of a chunk, at least one, and false after them",
-        holds=executed >= 1 and result.valid[:executed].all(),
-    )
-    expect(
-        "an action must be terminated or truncated only if it is the last that was executed",
-        holds=not over[: executed - 1].any() and not over[executed:].any(),
-    )
-    expect(
-        "a chunk must be executed whole unless the episode ends in it",
-        holds=executed == len(result.valid) or over[executed - 1],
-    )
-    expect("actions that were not executed must pay 0", holds=not result.reward[executed:].any())
 
 
 def _check_episode(simulator: Simulator, start: Start) -> None:

@@ -6,7 +6,8 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from rlvla.core.testing.conformance import expect
-from rlvla.core.testing.simulator import Lane, tasks_of
+from rlvla.core.testing.lane import Lane
+from rlvla.core.testing.simulator import tasks_of
 from rlvla.core.types import Start
 
 if TYPE_CHECKING:

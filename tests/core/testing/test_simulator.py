@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from toys.line import Line
 
+from rlvla.core.latency import Curve
 from rlvla.core.testing import ConformanceError, check_simulator, check_starts
 from rlvla.plugins.simulators.latency import LatencySimulator
 from rlvla.plugins.simulators.tabletop import Tabletop
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from rlvla.core.interfaces import Simulator
@@ -132,6 +135,49 @@ def test_built_in_simulators_conform(simulator: Simulator) -> None:
 def test_a_broken_simulator_is_told_in_a_sentence(fault: Fault, told: str) -> None:
     with pytest.raises(ConformanceError, match=told):
         check_simulator(Faulty(fault), episodes=3)
+
+
+Mixture = Literal["order", "others", "noise"]
+
+
+@dataclass
+class Several(Line):
+    """The line, stepped many lanes at once, except for one broken rule."""
+
+    mixture: Mixture | None = None
+
+    @property
+    def spec(self) -> SimulatorSpec:
+        return replace(super().spec, batched=True)
+
+    def reset_batch(self, lanes: Sequence[int], starts: Sequence[Start]) -> list[Observation]:
+        return [self.reset(lane, start) for lane, start in zip(lanes, starts, strict=True)]
+
+    def step_batch(self, lanes: Sequence[int], actions: NDArray[np.float32]) -> list[StepResult]:
+        if self.mixture == "others":
+            for lane in {*self._points} - {*lanes}:
+                self.step(lane, actions[0] * 0 + 0.1)
+        chunks = actions[::-1] if self.mixture == "order" else actions
+        results = [self.step(lane, chunk) for lane, chunk in zip(lanes, chunks, strict=True)]
+        if self.mixture == "noise" and len(lanes) > 1:
+            return [
+                replace(one, reward=one.reward + one.valid * np.float32(0.1)) for one in results
+            ]
+        return results
+
+
+@pytest.mark.parametrize(
+    "simulator", [Several(), LatencySimulator(cameras=1, size=8, batch_latency=Curve())]
+)
+def test_a_batched_simulator_conforms(simulator: Simulator) -> None:
+    check_simulator(simulator, episodes=1)
+
+
+@pytest.mark.parametrize("mixture", ["order", "others", "noise"])
+def test_lanes_that_are_mixed_up_are_told(mixture: Mixture) -> None:
+    told = "lanes that are named in one call must show and pay what each does alone"
+    with pytest.raises(ConformanceError, match=told):
+        check_simulator(Several(mixture=mixture), episodes=1)
 
 
 @pytest.mark.parametrize(
