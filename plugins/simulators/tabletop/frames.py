@@ -15,6 +15,7 @@ from rlvla.plugins.simulators.tabletop.render import GLRenderer
 from rlvla.plugins.simulators.tabletop.scene import scene
 
 if TYPE_CHECKING:
+    from rlvla.plugins.simulators.tabletop import Color
     from rlvla.plugins.simulators.tabletop.engine import MuJoCo
 
 SIZE = 64
@@ -24,7 +25,7 @@ SECONDS = 0.5
 def measure(backend: str) -> dict[str, object]:
     """Return `frames_per_s`, and by what OpenGL they were drawn, `by`."""
     mujoco: MuJoCo = importlib.import_module("mujoco")
-    colors = ["red", "green", "blue"]
+    colors: list[Color] = ["red", "green", "blue"]
     text = scene(colors, BODIES["gantry"], has_plate=False, size=SIZE, has_shadows=False)
     model = mujoco.MjModel.from_xml_string(text)
     data = mujoco.MjData(model)
