@@ -36,6 +36,7 @@ def add_commands(app: typer.Typer) -> None:
 @hookspec
 def diagnose() -> Iterable[Diagnosis]:
     """Say what works on this machine, for `rlvla doctor`; it shows each line when it is there."""
+    return ()
 
 
 @hookspec

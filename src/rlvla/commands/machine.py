@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rlvla.core.diagnosis import Diagnosis
 from rlvla.core.run_dir import versions
@@ -70,7 +70,8 @@ def _gpus() -> Diagnosis:
         told = f"torch cannot be imported: {error}"
         advice = "pip install --force-reinstall torch"
         return Diagnosis(part=PART, name="gpus", works=False, told=told, advice=advice)
-    devices = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
+    numbers = range(torch.cuda.device_count())
+    devices: list[Any] = [torch.cuda.get_device_properties(number) for number in numbers]
     named = ", ".join(f"{one.name} with {gigabytes(one.total_memory)}" for one in devices)
     none = f"torch {torch.__version__} finds none, models compute on the cores"
     return Diagnosis(part=PART, name="gpus", works=bool(named) or None, told=named or none)

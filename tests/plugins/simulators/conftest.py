@@ -70,7 +70,7 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Show what was skipped in other interpreters, too, where `-rs` asks for it."""
-    skipped = config.stash.get(SKIPPED, [])
+    skipped = config.stash.get(SKIPPED, list[str]())
     if skipped and terminalreporter.hasopt("skipped"):
         terminalreporter.section("skipped in other interpreters")
         for line in skipped:
