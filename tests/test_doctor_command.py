@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rlvla.commands import machine
 from rlvla.plugins.simulators import diagnosis
 
 if TYPE_CHECKING:
@@ -67,19 +68,36 @@ def test_a_machine_without_opengl_is_told_what_to_install_and_runs_the_quick_sta
     assert out.endswith("\nThe quick-start can run: `rlvla run quickstart`.\n")
 
 
+@pytest.fixture(name="_broken")
+def _install_broken_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "site" / "rlvla_broken-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rlvla-broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[rlvla]\nbroken = rlvla_nowhere\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(info.parent)])
+
+
+@pytest.mark.usefixtures("_broken")
 def test_what_stops_the_quick_start_is_told_with_exit_code_4(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "runs").touch()
+    for name, text in {"max": "9000000", "current": "8000000", "stat": "inactive_file 5"}.items():
+        (tmp_path / f"memory.{name}").write_text(f"{text}\n")
+    monkeypatch.setattr(machine, "CONTAINER", tmp_path)
     monkeypatch.setattr(diagnosis, "OURS", {})
     code, out, err = call("doctor", "--json")
     assert code == 4
-    assert err == "rlvla: error[4]: the quick-start cannot run: folder, see above\n"
+    assert err == "rlvla: error[4]: the quick-start cannot run: memory, folder, see above\n"
     found: list[dict[str, Any]] = json.loads(out)
-    works = {one["name"]: one["works"] for one in found if one["part"] == "quick-start"}
-    assert works == {"memory": True, "folder": False, "simulator": True, "model": True}
-    (told,) = (one["told"] for one in found if one["name"] == "folder")
-    assert told == f"{tmp_path}/runs cannot be written: work in another folder"
+    told = {(one["part"], one["name"]): (one["works"], one["told"]) for one in found}
+    needed = {name: works for (part, name), (works, _) in told.items() if part == "quick-start"}
+    assert needed == {"memory": False, "folder": False, "simulator": True, "model": True}
+    memory, folder = (told["quick-start", name][1] for name in ("memory", "folder"))
+    assert memory == "1.0 GB needed, 0.0 GB free: end other processes"
+    assert folder == f"{tmp_path}/runs cannot be written: work in another folder"
+    broken = "rlvla-broken 1.0: No module named 'rlvla_nowhere'"
+    assert told["plugins", "broken"] == (False, broken)
 
 
 @pytest.mark.parametrize(

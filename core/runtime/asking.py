@@ -25,15 +25,14 @@ def ask(simulator: Simulator, python: Path | None, *options: str, within: float)
     """Return what `inquiry` answers for a simulator, in another interpreter if one is named.
 
     That may take so many seconds. Raise PreflightError if there is no such interpreter or it is
-    not fit, PluginError if the process ends or stays silent.
+    not fit, PluginError if the process ends without an answer or stays silent.
     """
     described = describe(simulator)
     command = own_command if python is None else interpreter_for(python, described).command
     with closing(SharedMemory(0, "answer")) as answer:
         arguments = (json.dumps(described), str(answer.fd), *options)
         _run(command("rlvla.core.runtime.inquiry", *arguments), answer.fd, within)
-        size = os.fstat(answer.fd).st_size
-        told: dict[str, Any] = json.loads(os.pread(answer.fd, size, 0))
+        told: dict[str, Any] = json.loads(os.pread(answer.fd, os.fstat(answer.fd).st_size, 0))
         return told
 
 
@@ -57,5 +56,5 @@ def _run(command: list[str], answer: int, within: float) -> None:
     last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no last words"])[-1]
     if done.returncode == UNFIT:
         raise PreflightError(f"{command[0]} cannot run simulators: {last}")
-    if done.returncode:
+    if done.returncode or not os.fstat(answer).st_size:
         raise PluginError(f"{command[0]} ended with exit code {done.returncode}: {last}")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PART = "machine"
+CONTAINER = Path("/sys/fs/cgroup")
 
 
 def machine() -> Iterator[Diagnosis]:
@@ -40,11 +41,10 @@ def _memory() -> dict[str, int]:
 
 
 def _left_in_container() -> int:
-    group = Path("/sys/fs/cgroup")
     try:
-        limit = (group / "memory.max").read_text().strip()
-        used = int((group / "memory.current").read_text())
-        kinds = (line.split() for line in (group / "memory.stat").read_text().splitlines())
+        limit = (CONTAINER / "memory.max").read_text().strip()
+        used = int((CONTAINER / "memory.current").read_text())
+        kinds = (line.split() for line in (CONTAINER / "memory.stat").read_text().splitlines())
     except OSError:  # no container, or one of the older kind
         return sys.maxsize
     cached = next(int(value) for name, value in kinds if name == "inactive_file")

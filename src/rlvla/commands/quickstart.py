@@ -41,7 +41,7 @@ def quickstart(plugins: Plugins, surroundings: Surroundings) -> Iterator[Diagnos
     for name, check in checks.items():
         try:
             yield Diagnosis(part=PART, name=name, works=True, told=check(manifest))
-        except (RlvlaError, ImportError, OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever is wrong, it cannot run
             yield Diagnosis(part=PART, name=name, works=False, told=" ".join(str(error).split()))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rlvla.commands.components import Named
 from rlvla.commands.sim import folder_of
 from rlvla.core.diagnosis import Diagnosis
-from rlvla.core.errors import PluginError, RlvlaError
+from rlvla.core.errors import PluginError
 from rlvla.core.runtime.asking import ask
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _tried(named: Named, python: Path | None) -> Diagnosis:
             return _told(named, works=None, told="not tried, it has an option without default")
         simulator: Simulator = named.registry[named.name]()
         return _told(named, works=True, told=first_observation(simulator, python) + where)
-    except (RlvlaError, ImportError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is what was found
         return _told(named, works=False, told=f"{error}{where}")
 
 

@@ -33,7 +33,10 @@ def test_silence_ends(tmp_path: Path) -> None:
         ask(Line(), _script(tmp_path, "exec sleep 100"), within=0.2)
 
 
-def test_a_death_is_told_with_the_last_words(tmp_path: Path) -> None:
-    python = _script(tmp_path, "echo >&2 'no such lamp'; kill -ABRT $$")
-    with pytest.raises(PluginError, match=r"python ended with exit code -6: no such lamp"):
+@pytest.mark.parametrize(("end", "code"), [("kill -ABRT $$", -6), ("exit 0", 0)])
+def test_an_end_without_an_answer_is_told_with_the_last_words(
+    end: str, code: int, tmp_path: Path
+) -> None:
+    python = _script(tmp_path, f"echo >&2 'no such lamp'; {end}")
+    with pytest.raises(PluginError, match=rf"python ended with exit code {code}: no such lamp"):
         ask(Line(), python, within=60)
