@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - read at run time as the type of an option
 from typing import TYPE_CHECKING, Any
@@ -13,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rlvla.core.component import OptionError, build, describe
 from rlvla.core.errors import PluginError, PreflightError
 from rlvla.core.interfaces import Simulator  # noqa: TC001 - as Path
-from rlvla.core.memory import SharedMemory
-from rlvla.core.runtime.guest import UNFIT
+from rlvla.core.runtime.asking import ask
 from rlvla.core.runtime.interpreter import interpreter_for
-from rlvla.core.runtime.process import environment
 from rlvla.core.types import SimulatorSpec
 
 if TYPE_CHECKING:
@@ -79,8 +73,10 @@ def elsewhere(simulator: Simulator, python: Path, *, within: float) -> Elsewhere
     Raise OptionError for what it refuses of its options, PreflightError if the environment is not
     there or not fit, PluginError if the simulator fails in there.
     """
-    described = describe(simulator)
-    told = _told(interpreter_for(python, described), described, within)
+    try:
+        told = ask(simulator, python, within=within)
+    except (PreflightError, PluginError) as error:
+        raise type(error)(f"simulator.python: {error}") from error
     if "error" in told:
         kind, message = told["error"]
         _refuse(kind, message, python)
@@ -91,43 +87,6 @@ def elsewhere(simulator: Simulator, python: Path, *, within: float) -> Elsewhere
         tasks=tuple(told["tasks"]),
         lanes=simulator.lanes,
     )
-
-
-def _told(interpreter: Interpreter, described: dict[str, Any], within: float) -> dict[str, Any]:
-    with closing(SharedMemory(0, "answer")) as answer:
-        command = interpreter.command(
-            "rlvla.core.runtime.inquiry", json.dumps(described), str(answer.fd)
-        )
-        _run(command, answer.fd, within)
-        size = os.fstat(answer.fd).st_size
-        told: dict[str, Any] = json.loads(os.pread(answer.fd, size, 0))
-        return told
-
-
-def _run(command: list[str], answer: int, within: float) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            pass_fds=[answer],
-            env=environment(os.environ),
-            timeout=within,
-            check=False,
-        )
-    except OSError as error:
-        raise PreflightError(f"simulator.python: {command[0]} cannot be run: {error}") from error
-    except subprocess.TimeoutExpired as error:
-        raise PluginError(
-            f"simulator.python: the simulator said nothing within {within:g} s in {command[0]}"
-        ) from error
-    last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no last words"])[-1]
-    if done.returncode == UNFIT:
-        raise PreflightError(f"simulator.python: {command[0]} cannot run simulators: {last}")
-    if done.returncode:
-        raise PluginError(
-            f"simulator.python: {command[0]} ended with exit code {done.returncode}: {last}"
-        )
 
 
 def _refuse(kind: str, message: str, python: Path) -> None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     import typer
 
+    from rlvla.core.diagnosis import Diagnosis
     from rlvla.core.registry import Components
 
 hookspec = pluggy.HookspecMarker("rlvla")
@@ -30,6 +31,12 @@ def register(components: Components) -> None:
 @hookspec
 def add_commands(app: typer.Typer) -> None:
     """Add commands to `rlvla`."""
+
+
+@hookspec
+def diagnose() -> Iterable[Diagnosis]:
+    """Say what works on this machine, for `rlvla doctor`; it shows each line when it is there."""
+    return ()
 
 
 @hookspec

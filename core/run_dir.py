@@ -96,7 +96,7 @@ def write_versions(run_dir: Path, *, seed: int, threads: int) -> None:
         "seed": seed,
         "threads": threads,
         "python": platform.python_version(),
-        **{name: _version(name) for name in DISTRIBUTIONS},
+        **versions(),
         "platform": platform.platform(),
         "machine": platform.machine(),
         "processors": len(os.sched_getaffinity(0)),
@@ -105,6 +105,11 @@ def write_versions(run_dir: Path, *, seed: int, threads: int) -> None:
         "started": _now(),
     }
     write_json(run_dir / VERSIONS, content)
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of `DISTRIBUTIONS`, None for what is not installed."""
+    return {name: _version(name) for name in DISTRIBUTIONS}
 
 
 def record_evaluation(run_dir: Path, *, moment: str, tally: Tally) -> None:

@@ -55,12 +55,16 @@ def test_the_version_is_printed(rlvla_: Callable[..., Ended]) -> None:
 def test_help_names_every_command(rlvla_: Callable[..., Ended]) -> None:
     told = rlvla_("--help")
     assert told.code == 0
-    names = "run resume eval validate show report plugins plan profile trace export sim bench serve"
-    assert [name for name in names.split() if not re.search(rf"^\W+{name} ", told.out, re.M)] == []
+    names = "run resume eval validate show report plugins plan profile trace export sim doctor"
+    assert [
+        name
+        for name in [*names.split(), "bench", "serve"]
+        if not re.search(rf"^\W+{name} ", told.out, re.M)
+    ] == []
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "resume", "eval", "validate", "show", "report", "export"]
+    "command", ["run", "resume", "eval", "validate", "show", "report", "export", "doctor"]
 )
 def test_every_command_explains_itself(rlvla_: Callable[..., Ended], command: str) -> None:
     told = rlvla_(command, "--help")

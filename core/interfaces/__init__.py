@@ -16,6 +16,7 @@ from rlvla.core.interfaces.scheduler import Batching, BatchingRule, Sharding
 from rlvla.core.interfaces.simulator import (
     BatchSimulator,
     ExpertSimulator,
+    PreparedSimulator,
     PublishedSimulator,
     Simulator,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "Model",
     "Placeable",
     "Policy",
+    "PreparedSimulator",
     "Proximal",
     "PublishedSimulator",
     "Runtime",

@@ -88,3 +88,15 @@ class PublishedSimulator(Simulator, Protocol):
         trained; `reset` takes them, too. Its time limit is theirs.
         """
         ...
+
+
+class PreparedSimulator(Simulator, Protocol):
+    """A simulator that finds out once, for all its workers, what takes a while to find out."""
+
+    def prepare(self) -> None:
+        """Look at the machine, in the process that starts the workers, before it starts any.
+
+        They inherit its environment variables. Raise RuntimeError that says what the machine lacks
+        and what to do; what the interpreter lacks is said by `start`, as theirs may be another.
+        """
+        ...

@@ -53,7 +53,7 @@ def _executable(python: Path) -> Path:
     found = given / "bin" / "python" if given.is_dir() else given
     if not found.is_file():
         raise PreflightError(
-            f"simulator.python: no interpreter at {found}; name an existing environment, "
+            f"no interpreter at {found}; name an existing environment, "
             "or make one, such as by `rlvla sim install`"
         )
     return found
@@ -75,5 +75,5 @@ def _packages(described: object) -> Iterator[str]:
 def _place(package: str) -> tuple[str | None, list[str]]:
     spec = importlib.util.find_spec(package)
     if spec is None:
-        raise PreflightError(f"simulator.python: package {package!r} cannot be lent, it is gone")
+        raise PreflightError(f"package {package!r} cannot be lent, it is gone")
     return spec.origin if spec.has_location else None, [*(spec.submodule_search_locations or ())]

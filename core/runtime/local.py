@@ -30,9 +30,10 @@ from rlvla.core.slots import Slots
 from rlvla.core.workers import Cell, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
+    from rlvla.core.interfaces import Simulator
     from rlvla.core.placement import Placement, Resources
     from rlvla.core.workers import Job
 
@@ -61,6 +62,7 @@ class Local:
     async def open(self, job: Job, logs: Path) -> AsyncGenerator[Workers]:
         """Start the workers; see `Runtime.open`."""
         _check_cores(job.placement)
+        _prepare(job.simulator)
         layout = layout_of(job)
         async with AsyncExitStack() as stack:
             rows = SharedMemory(layout.row_bytes * job.slots, "slots")
@@ -91,6 +93,15 @@ def _check_cores(placement: Placement) -> None:
                 f"placement.{group}.cores: no core {min(missing)} for this process, "
                 f"expected any of {', '.join(map(str, sorted(mine)))}"
             )
+
+
+def _prepare(simulator: Simulator) -> None:
+    prepare: Callable[[], None] | None = getattr(simulator, "prepare", None)
+    if prepare is not None:
+        try:
+            prepare()
+        except RuntimeError as error:
+            raise PreflightError(f"simulator: {error}") from error
 
 
 class _Crew:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from rlvla.core.hooks import hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rlvla.core.diagnosis import Diagnosis
     from rlvla.core.registry import Components
 
 
@@ -18,3 +21,11 @@ def register(components: Components) -> None:
     components.simulators.add("libero", "rlvla.plugins.simulators.libero:Libero")
     components.simulators.add("metaworld", "rlvla.plugins.simulators.metaworld:Metaworld")
     components.simulators.add("tabletop", "rlvla.plugins.simulators.tabletop:Tabletop")
+
+
+@hookimpl
+def diagnose() -> Iterable[Diagnosis]:
+    """Say what draws on this machine."""
+    from rlvla.plugins.simulators import diagnosis
+
+    return diagnosis.diagnose()

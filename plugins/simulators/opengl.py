@@ -9,8 +9,13 @@ from typing import Literal, TypeAlias
 
 Platform: TypeAlias = Literal["egl", "osmesa"]
 
+INSTALL = {"egl": "libegl1 libegl-mesa0 libgl1-mesa-dri", "osmesa": "libosmesa6"}
+"""Packages of Debian and Ubuntu without which a platform does not draw on a CPU."""
+
 _CHOSEN = "RLVLA_OPENGL"
 """Environment variable with which a process tells its children what `auto` came to."""
+
+_DEVICE = "MUJOCO_EGL_DEVICE_ID"
 
 _PROBE = """
 import mujoco
@@ -28,13 +33,22 @@ print("drawn", flush=True)
 """
 
 
-def draws(platform: Platform, *, timeout_s: float = 20.0) -> bool:
-    """Return whether a process of its own can draw with `platform`; takes about a second."""
-    environment = os.environ | {
-        "MUJOCO_GL": platform,
-        "PYOPENGL_PLATFORM": platform,
-        "LP_NUM_THREADS": "0",
-    }
+def variables(platform: str) -> dict[str, str]:
+    """Return the environment variables with which a process draws by `platform`.
+
+    Mesa's software rasteriser is no faster with threads, and hangs after a fork.
+    """
+    return {"MUJOCO_GL": platform, "PYOPENGL_PLATFORM": platform, "LP_NUM_THREADS": "0"}
+
+
+def draws(platform: Platform, *, device: str | None = None, timeout_s: float = 20.0) -> bool:
+    """Return whether a process of its own can draw with `platform`; takes about a second.
+
+    `device` is the number that EGL gives to what draws; None: whichever does.
+    """
+    environment = os.environ | variables(platform)
+    if device is not None:
+        environment[_DEVICE] = device
     try:
         probe = subprocess.run(
             [sys.executable, "-c", _PROBE],
@@ -63,7 +77,7 @@ def choose(name: Literal["auto", "egl", "osmesa"]) -> Platform:
     if chosen is None:
         raise RuntimeError(
             f"render: {name!r} cannot draw on this machine; install OpenGL (Debian: apt-get "
-            "install libegl1 libegl-mesa0 libgl1-mesa-dri, or libosmesa6)"
+            f"install {INSTALL['egl']}, or {INSTALL['osmesa']})"
         )
     return chosen
 
@@ -75,7 +89,13 @@ def claim(platform: Platform) -> None:
             f"render: {platform!r} comes too late, this process imported mujoco without it; "
             f"set MUJOCO_GL={platform} in its environment"
         )
-    os.environ["MUJOCO_GL"] = platform
-    os.environ["PYOPENGL_PLATFORM"] = platform
-    # Mesa's software rasteriser is no faster with threads, and hangs after a fork.
-    os.environ.setdefault("LP_NUM_THREADS", "0")
+    os.environ.update(variables(platform))
+    if platform == "egl":
+        _claim_device()
+
+
+def _claim_device() -> None:
+    """Draw on the GPU that this process was given, where EGL knows one by its number."""
+    gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if gpu.isdigit() and _DEVICE not in os.environ and draws("egl", device=gpu):
+        os.environ[_DEVICE] = gpu

@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 
 import rlvla
-from rlvla.commands import export, manifests, plan, plugins, profile, run, sim, trace
+from rlvla.commands import doctor, export, manifests, plan, plugins, profile, run, sim, trace
 from rlvla.commands.surroundings import Surroundings
 from rlvla.core.errors import ManifestError, RlvlaError
 
@@ -32,7 +32,7 @@ def app() -> typer.Typer:
     )
     made.callback(invoke_without_command=True)(_options)
     runs = (run.run, run.resume, run.report, trace.trace, plan.plan, profile.profile, export.export)
-    for command in (*runs, manifests.validate, manifests.show):
+    for command in (*runs, manifests.validate, manifests.show, doctor.doctor):
         made.command()(command)
     made.command("eval")(run.evaluate)
     noun = typer.Typer(no_args_is_help=True, help="List, explain and check plugins.")

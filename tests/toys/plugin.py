@@ -40,6 +40,7 @@ log: [{type: jsonl}]
 def register(components: Components) -> None:
     components.simulators.add("line", "toys.line:Line")
     components.simulators.add("hesitant", "toys.hesitant:Hesitant")
+    components.simulators.add("prepared", "toys.prepared:Prepared")
     components.models.add("tiny", "toys.tiny:Tiny")
 
 

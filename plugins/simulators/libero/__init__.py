@@ -31,7 +31,7 @@ Played: TypeAlias = "Stage[Scene]"
 
 @dataclass
 class Libero(Live[Played]):
-    """LIBERO's tasks; satisfies `PublishedSimulator`.
+    """LIBERO's tasks; satisfies `PublishedSimulator` and `PreparedSimulator`.
 
     An action is a motion of the hand along and about three axes, each in [-1, 1], and the fingers:
     -1 opens, 1 closes. The proprioception is the hand's position in metres, its rotation vector in
@@ -112,6 +112,13 @@ class Libero(Live[Played]):
             max_steps=self.limit,
             control_hz=20.0,
         )
+
+    def prepare(self) -> None:
+        """Find an OpenGL that draws, if images are shown."""
+        from rlvla.plugins.simulators import opengl
+
+        if self.cameras:
+            opengl.choose(self.render)
 
     def start(self, lanes: int) -> None:
         """Import the package; raise RuntimeError that says what is missing."""

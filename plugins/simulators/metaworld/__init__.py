@@ -42,7 +42,9 @@ Played: TypeAlias = "Stage[Scene]"
 
 @dataclass
 class Metaworld(Live[Played]):
-    """Meta-World's tasks; satisfies `ExpertSimulator` and `PublishedSimulator`.
+    """Meta-World's tasks.
+
+    Satisfies `ExpertSimulator`, `PublishedSimulator` and `PreparedSimulator`.
 
     An action is [dx, dy, dz, grip], each in [-1, 1]: a motion of the hand by up to 1 cm along each
     axis, and how hard the fingers close (1) or open (-1). Goals and objects are placed at random;
@@ -141,8 +143,15 @@ class Metaworld(Live[Played]):
         """Return what is said of a task."""
         return self.instructions.get(task, INSTRUCTIONS[task])
 
+    def prepare(self) -> None:
+        """Find an OpenGL that draws, if images are shown."""
+        from rlvla.plugins.simulators import opengl
+
+        if self.shown_cameras:
+            opengl.choose(self.render)
+
     def start(self, lanes: int) -> None:
-        """Import the package and find an OpenGL that draws, if images are shown."""
+        """Import the package."""
         from rlvla.plugins.simulators.metaworld import package
         from rlvla.plugins.simulators.metaworld.scene import Scene
         from rlvla.plugins.simulators.stage import Rules, Stage

@@ -38,7 +38,9 @@ Played: TypeAlias = "Lanes"
 
 @dataclass
 class Tabletop(Live[Played]):
-    """A MuJoCo table with a hand, coloured cubes and a plate; satisfies `ExpertSimulator`.
+    """A MuJoCo table with a hand, coloured cubes and a plate.
+
+    Satisfies `ExpertSimulator` and `PreparedSimulator`.
 
     An action is [dx, dy, dz, grip], each in [-1, 1]: a motion of the fingertips by up to 3.5 cm
     along each axis, and how far the fingers close (-1 open, 1 closed). Words like "left" are
@@ -112,6 +114,13 @@ class Tabletop(Live[Played]):
     def limit(self, task: TaskName) -> int:
         """Return after how many actions an episode of `task` is cut."""
         return MAX_STEPS[task] if self.max_steps is None else self.max_steps
+
+    def prepare(self) -> None:
+        """Find a renderer that draws, if images are shown."""
+        from rlvla.plugins.simulators.tabletop import render
+
+        if self.shown_cameras:
+            render.choose(self.render)
 
     def start(self, lanes: int) -> None:
         """Compile the scene; imports MuJoCo."""

@@ -30,7 +30,7 @@ def list_(context: typer.Context) -> None:
     """List the simulators that come with pins, and whether their environment is there."""
     surroundings = cast("Surroundings", context.obj)
     for name, pins in _pinned(surroundings).items():
-        folder = _folder(name, surroundings.environment)
+        folder = folder_of(name, surroundings.environment)
         state = f"in {folder}" if (folder / "bin" / "python").exists() else "not installed"
         print(f"{name}  {', '.join(pins.requirements)}  {state}")
 
@@ -46,7 +46,7 @@ def install(
     """Make the environment of a simulator, after telling what, where and how large."""
     surroundings = cast("Surroundings", context.obj)
     pins = _pins_of(name, surroundings)
-    folder = (path or _folder(name, surroundings.environment)).expanduser().absolute()
+    folder = (path or folder_of(name, surroundings.environment)).expanduser().absolute()
     if folder.exists():
         raise PreflightError(f"{folder} exists: remove it, or name another one by --path")
     commands = _commands(python, folder, pins)
@@ -98,6 +98,7 @@ def _with_pins(surroundings: Surroundings) -> Iterator[tuple[str, Pins]]:
             yield name, pins
 
 
-def _folder(name: str, environment: Mapping[str, str]) -> Path:
+def folder_of(name: str, environment: Mapping[str, str]) -> Path:
+    """Return where the environment of a simulator is made unless another place is named."""
     data = environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(os.fspath(data)) / "rlvla" / "simulators" / name

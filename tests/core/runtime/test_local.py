@@ -4,12 +4,14 @@ import json
 import os
 import random
 import signal
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from toys.plugin import toy_manifest, toy_plugins
+from toys.prepared import LAMP
 from toys.processes import listening, simulators_of, workers_of
 
 from rlvla.core import history
@@ -119,6 +121,20 @@ def test_a_generator_that_dies_is_replaced_and_costs_nothing(tmp_path: Path) -> 
 def test_cores_that_are_not_there_are_told_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(PreflightError, match=r"^placement\.trainer\.cores: no core 4096 for this"):
         run(tmp_path, "placement={trainer: {cores: [0, 4096]}}")
+
+
+def test_what_a_simulator_finds_out_before_its_workers_start_they_inherit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LAMP, "out")  # and put back after the test
+    prepared = f"simulator={{type: prepared, python: {sys.executable}}}"
+    assert run(tmp_path, prepared, "budget.updates=1")[-1]["ledger/trained"] == 32
+
+
+def test_what_a_simulator_lacks_is_told_before_any_worker_starts(tmp_path: Path) -> None:
+    with pytest.raises(PreflightError, match=r"^simulator: there is no lamp, buy one$"):
+        run(tmp_path, "simulator={type: prepared, dark: true}")
+    assert not [*(tmp_path / "run" / "workers").glob("*")]
 
 
 def test_a_worker_that_dies_while_it_starts_is_one_clear_error(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def make_runner(request: pytest.FixtureRequest) -> Callable[[str], None]:
         skipped = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED")]
         if done.returncode in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} and skipped:
             if " passed" not in done.stdout:
-                pytest.skip("; ".join(skipped))
+                pytest.skip("; ".join(line.removeprefix("SKIPPED ") for line in skipped))
             request.config.stash.setdefault(SKIPPED, []).extend(skipped)
         assert done.returncode == pytest.ExitCode.OK, done.stdout[-8000:] + done.stderr[-2000:]
 
@@ -70,7 +70,7 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Show what was skipped in other interpreters, too, where `-rs` asks for it."""
-    skipped = config.stash.get(SKIPPED, [])
+    skipped = config.stash.get(SKIPPED, list[str]())
     if skipped and terminalreporter.hasopt("skipped"):
         terminalreporter.section("skipped in other interpreters")
         for line in skipped:

@@ -126,6 +126,23 @@ def _colors_through(backend: str) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize(("gpu", "device"), [("0", "0"), ("512", "None"), ("0,1", "None")])
+def test_the_gpu_of_a_worker_draws_its_images_where_egl_knows_it(gpu: str, device: str) -> None:
+    if not opengl.draws("egl"):
+        pytest.skip("EGL draws nothing on this machine")
+    code = (
+        "import os; from rlvla.plugins.simulators import opengl\n"
+        "opengl.claim('egl'); print(os.environ.get('MUJOCO_EGL_DEVICE_ID'))\n"
+        "assert opengl.draws('egl')"
+    )
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": gpu}
+    environment.pop("MUJOCO_EGL_DEVICE_ID", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert done.stdout == f"{device}\n"
+
+
 def test_what_auto_came_to_is_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLVLA_OPENGL", "osmesa")
     assert render.choose("auto") == "osmesa"
