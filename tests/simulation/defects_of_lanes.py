@@ -10,7 +10,8 @@ from rlvla.core.gather import Gather
 from rlvla.core.lane import Lane
 from rlvla.core.rollout import Rollout
 from rlvla.core.runtime.calls import Calls, WorkerDiedError
-from rlvla.core.runtime.supervision import SupervisedGenerator, SupervisedShard
+from rlvla.core.runtime.supervised_shard import SupervisedShard
+from rlvla.core.runtime.supervision import SupervisedGenerator
 from rlvla.core.slots import FreeSlots
 from rlvla.core.types import Acted
 
@@ -177,7 +178,7 @@ class KillsTheSlow(Calls):
     def _watch(self) -> None:
         self._timer = None
         if self._pending:
-            self._hung = True
+            _, self._passed = next(iter(self._pending.values()))
             self._link.kill()
 
 
@@ -190,16 +191,15 @@ class DoesNotAskAgain(SupervisedGenerator):
     async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Acted:
         try:
             calls = await self._worker.ready()
-            acted = await calls.call(
-                "act", requests, version=version, rows=rows, within=self._worker.deadlines.model
-            )
+            within = self._worker.deadlines.of("model")
+            acted = await calls.call("act", requests, version=version, rows=rows, within=within)
         except WorkerDiedError:
             return Acted(version)
         return Acted(*acted)
 
 
 class StepsWithASuccessor(SupervisedShard):
-    async def _ask(self, lane: int, method: str, *values: Message) -> Message:
+    async def _ask(self, lane: int, method: str, *values: Message) -> Outcome:
         self._holders[lane] = await self._worker.ready()
         return await super()._ask(lane, method, *values)
 
@@ -226,10 +226,10 @@ LANES: Mapping[str, Mapping[str, object]] = {
     "overwrites an observation that is needed": {"crew:Lane": ReusesItsSlot},
     "frees what others hold": {"crew:FreeSlots": FreesWhatOthersHold},
     "waits in a circle": {"crew:Gather": KeepsLanesActive},
-    "takes the answer of another call": {"runtime.supervision:Calls": TakesTheAnswerOfAnother},
-    "fails on a second answer": {"runtime.supervision:Calls": FailsOnASecondAnswer},
-    "kills who is slow": {"runtime.supervision:Calls": KillsTheSlow},
-    "waits for ever for who hangs": {"runtime.supervision:Calls": WaitsForEver},
+    "takes the answer of another call": {"runtime.supervised:Calls": TakesTheAnswerOfAnother},
+    "fails on a second answer": {"runtime.supervised:Calls": FailsOnASecondAnswer},
+    "kills who is slow": {"runtime.supervised:Calls": KillsTheSlow},
+    "waits for ever for who hangs": {"runtime.supervised:Calls": WaitsForEver},
     "does not ask a generator again": {
         "runtime.virtual.runtime:SupervisedGenerator": DoesNotAskAgain
     },

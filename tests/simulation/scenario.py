@@ -12,7 +12,7 @@ from toys.tiny import Tiny
 from rlvla.core.batcher import Lockstep
 from rlvla.core.latency import Curve, Latencies, Latency, Publish
 from rlvla.core.placement import Placement, Resources
-from rlvla.core.runtime.supervision import Deadlines
+from rlvla.core.runtime.supervised import Deadlines
 from rlvla.core.runtime.virtual.faults import Faults
 from rlvla.core.runtime.virtual.runtime import Virtual
 from rlvla.core.settings import Asynchrony, Budget, Checkpointing, Evaluating, Manifest, Phase
@@ -87,7 +87,7 @@ class Scenario:
             start_s=dice.choice((0.0, 1.0)),
             faults=faults,
             deadlines=Deadlines(
-                start=DEADLINE, reset=DEADLINE, step=DEADLINE, model=DEADLINE, grace=DEADLINE
+                start=DEADLINE, reset=DEADLINE, step=DEADLINE, model=DEADLINE, close=DEADLINE
             ),
         )
         manifest = _manifest(seed, dice, Track(lanes, dice.randint(1, 7), batched), faults)

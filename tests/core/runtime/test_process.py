@@ -19,11 +19,12 @@ from rlvla.core.errors import LaneLostError, PluginError
 from rlvla.core.memory import SharedMemory
 from rlvla.core.placement import Resources
 from rlvla.core.runtime.build import layout_of
-from rlvla.core.runtime.calls import AnswerError, Calls, WorkerDiedError
+from rlvla.core.runtime.calls import AnswerError, Calls, WorkerDiedError, Within
 from rlvla.core.runtime.local import Local
 from rlvla.core.runtime.process import Launch
 from rlvla.core.runtime.shard_job import shard_job
-from rlvla.core.runtime.supervision import Deadlines, Supervised, SupervisedShard
+from rlvla.core.runtime.supervised import Deadlines, Supervised
+from rlvla.core.runtime.supervised_shard import SupervisedShard
 from rlvla.core.slots import Slots
 from rlvla.core.types import Start
 from rlvla.core.workers import Job
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 START = Start("go", "train", 0)
+SOON = Within("start", 30)
 
 
 def with_shard(
@@ -98,7 +100,7 @@ def test_a_hung_worker_is_killed_when_its_call_is_overdue_and_not_before(tmp_pat
         for one in lost:
             assert isinstance(one, LaneLostError)
             assert one.reason == "hang"
-            assert "simulator-0 did not answer within 0.5 s" in str(one)
+            assert "simulator-0 passed its step time-out of 0.5 s" in str(one)
 
     line = Line(fault="hang", after=3, delay_s=0.3)
     with_shard(tmp_path, line, body, step=0.5)
@@ -121,13 +123,13 @@ def test_a_worker_that_cannot_be_built_says_why_and_is_gone(tmp_path: Path) -> N
             launch = Launch(slots=fd, weights=fd, turns=fd, logs=tmp_path)
             worker = Calls("simulator-0", launch.connect)
             with pytest.raises(AnswerError, match="KeyError: 'simulator'") as caught:
-                await worker.call("build", "trainer", {}, within=30)
+                await worker.call("build", "trainer", {}, within=SOON)
             assert caught.value.kind == "error"
             began = time.monotonic()
-            await worker.close(30)
+            await worker.close(SOON)
             assert time.monotonic() - began < 5
             with pytest.raises(WorkerDiedError, match="simulator-0 has ended"):
-                await worker.call("step", within=1)
+                await worker.call("step", within=SOON)
 
     asyncio.run(main())
     assert "KeyError" in (tmp_path / "simulator-0.log").read_text()
@@ -164,11 +166,11 @@ def test_a_worker_has_the_cores_and_the_device_of_its_placement(tmp_path: Path) 
             )
             worker = Calls("generator-3", launch.connect)
             with pytest.raises(AnswerError):  # it has bound itself before it answers
-                await worker.call("build", "generator", {}, within=30)
+                await worker.call("build", "generator", {}, within=SOON)
             (pid,) = workers_of()
             assert os.sched_getaffinity(pid) == {core}
             assert b"CUDA_VISIBLE_DEVICES=7" in _environment(pid)
-            await worker.close(30)
+            await worker.close(SOON)
 
     asyncio.run(main())
 

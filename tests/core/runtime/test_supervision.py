@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rlvla.core.errors import LaneLostError
-from rlvla.core.runtime.supervision import Deadlines, Supervised, SupervisedShard
+from rlvla.core.runtime.supervised import Deadlines, Supervised
+from rlvla.core.runtime.supervised_shard import SupervisedShard
 from rlvla.core.types import Start
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ class Mortal:
         count = len(values[0]) if method == "step_batch" else 0
         result = [[0.0, 1, False, False, False]] * count
         asyncio.get_running_loop().call_soon(self._listener.answered, number, "ok", result)
+
+    def memory(self) -> int:
+        return 0
 
     def hang_up(self) -> None:
         self.kill()
