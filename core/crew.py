@@ -13,6 +13,7 @@ from rlvla.core.replay import ReplayingLane
 from rlvla.core.slots import FreeSlots
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
 
     from rlvla.core.metrics import Metrics
@@ -41,9 +42,23 @@ class Crew:
             for batcher in self.batchers:
                 batcher.rivals = [one for one in self.batchers if one is not batcher]
         self.dispatcher = Dispatcher(self.batchers, manifest.assignment.generators, self._first)
+        self._gathers: list[Gather] = []
         lanes = [*self._lanes()]
         self.training = [lane for lane in lanes if lane.number < self._ending]
         self.evaluating = [lane for lane in lanes if lane.number >= self._ending]
+
+    def serve(self, stages: asyncio.TaskGroup) -> None:
+        """Decide for the lanes and step those that step together, until `close`."""
+        for batcher in self.batchers:
+            stages.create_task(batcher.run(), name="batcher")
+        for gather in self._gathers:
+            stages.create_task(gather.run(), name="gather")
+
+    def close(self) -> None:
+        """End what `serve` began; lanes that wait for it get `ClosedError`."""
+        self.dispatcher.close()
+        for gather in self._gathers:
+            gather.close()
 
     def _batchers(self) -> Iterator[Batcher]:
         assignment, manifest = self._manifest.assignment, self._manifest
@@ -63,11 +78,19 @@ class Crew:
         before = self.number * len(self._cell.shards)
         for number, shard in enumerate(self._cell.shards):
             gauge = self._metrics.simulators[before + number]
-            port: ShardWorker | Gather = shard
-            if self._manifest.simulator.spec.batched:
-                port = Gather(shard, gauge, self.dispatcher)
-                gauge = Gauge(gauge.tracer, gauge.number)  # only batches are work
-            for lane in shard.lanes:
-                keeps = self._manifest.deterministic and lane < self._ending
-                kind = ReplayingLane if keeps else Lane
-                yield kind(lane, port, self.dispatcher, self.free, gauge)
+            if not self._manifest.simulator.spec.batched:
+                yield from (self._lane(lane, shard, gauge, paced=True) for lane in shard.lanes)
+                continue
+            trains = any(lane < self._ending for lane in shard.lanes)
+            paced = gauge.paced(self._metrics.paces.of(gauge.number)) if trains else gauge
+            gather = Gather(shard, paced, self.dispatcher)
+            self._gathers.append(gather)
+            apart = Gauge(gauge.tracer, gauge.number)  # only batches are work
+            yield from (self._lane(lane, gather, apart, paced=False) for lane in shard.lanes)
+
+    def _lane(self, lane: int, port: ShardWorker | Gather, gauge: Gauge, *, paced: bool) -> Lane:
+        trains = lane < self._ending
+        kind = ReplayingLane if trains and self._manifest.deterministic else Lane
+        if trains and paced:
+            gauge = gauge.paced(self._metrics.paces.of(lane))
+        return kind(lane, port, self.dispatcher, self.free, gauge)

@@ -1,4 +1,4 @@
-"""A worker that is there whenever it is asked for: it is replaced when it dies, hangs or retires."""
+"""A worker that is there whenever it is asked for: replaced when it dies, hangs or retires."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rlvla.core.errors import LaneLostError
-from rlvla.core.runtime.calls import AnswerError, WorkerDiedError, Within, as_loss
+from rlvla.core.runtime.calls import AnswerError, Within, WorkerDiedError, as_loss
 from rlvla.core.runtime.recycling import Recycle
 from rlvla.core.types import Outcome
 
@@ -29,9 +29,7 @@ class SupervisedShard:
     begin in its successor.
     """
 
-    def __init__(
-        self, lanes: Sequence[int], worker: Supervised, recycle: Recycle = NEVER
-    ) -> None:
+    def __init__(self, lanes: Sequence[int], worker: Supervised, recycle: Recycle = NEVER) -> None:
         self.lanes = lanes
         self._worker = worker
         self._recycle = recycle

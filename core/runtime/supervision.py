@@ -42,9 +42,7 @@ class SupervisedGenerator:
             try:
                 calls = await self._worker.ready()
                 within = self._worker.deadlines.of("model")
-                acted = await calls.call(
-                    "act", requests, version=version, rows=rows, within=within
-                )
+                acted = await calls.call("act", requests, version=version, rows=rows, within=within)
             except WorkerDiedError as died:
                 if attempt + 1 == RETRIES:
                     raise TrainingError(

@@ -19,7 +19,7 @@ from rlvla.core.errors import LaneLostError, PluginError
 from rlvla.core.memory import SharedMemory
 from rlvla.core.placement import Resources
 from rlvla.core.runtime.build import layout_of
-from rlvla.core.runtime.calls import AnswerError, Calls, WorkerDiedError, Within
+from rlvla.core.runtime.calls import AnswerError, Calls, Within, WorkerDiedError
 from rlvla.core.runtime.local import Local
 from rlvla.core.runtime.process import Launch
 from rlvla.core.runtime.shard_job import shard_job
