@@ -189,7 +189,7 @@ def test_who_waits_for_others_when_it_closes_is_told_and_no_step_is_left_behind(
 def test_a_step_is_cancelled_with_the_run_that_it_belongs_to(
     virtually: Callable[..., object],
 ) -> None:
-    """Lanes that were cancelled leave: what they had asked for must not go on without them."""
+    """Else it would go on with a worker that has ended, and be there when the loop ends."""
 
     async def main() -> None:
         shard = Batched()
@@ -207,13 +207,12 @@ def test_a_step_is_cancelled_with_the_run_that_it_belongs_to(
                 stages.create_task(gather.run())
                 for number in shard.lanes:
                     stages.create_task(lane(number))
-                gather.join(3)  # who never asks
-                await asyncio.sleep(1)
+                await asyncio.sleep(0.5)
                 raise RuntimeError("the trainer is broken")
 
         with pytest.raises(ExceptionGroup, match="unhandled errors"):
             await run()
-        assert shard.calls == []
+        assert shard.calls == [("step", [0, 1, 2])]
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     virtually(main())
