@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "clashing_pins.py"
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "clashing_pins.py"
 KILLS = 2
 
 
