@@ -14,7 +14,7 @@ from rlvla.core.slots import FreeSlots
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rlvla.core.metrics import Metrics
     from rlvla.core.settings import Manifest
@@ -78,19 +78,25 @@ class Crew:
         before = self.number * len(self._cell.shards)
         for number, shard in enumerate(self._cell.shards):
             gauge = self._metrics.simulators[before + number]
-            if not self._manifest.simulator.spec.batched:
-                yield from (self._lane(lane, shard, gauge, paced=True) for lane in shard.lanes)
-                continue
-            trains = any(lane < self._ending for lane in shard.lanes)
-            paced = gauge.paced(self._metrics.paces.of(gauge.number)) if trains else gauge
-            gather = Gather(shard, paced, self.dispatcher)
-            self._gathers.append(gather)
-            apart = Gauge(gauge.tracer, gauge.number)  # only batches are work
-            yield from (self._lane(lane, gather, apart, paced=False) for lane in shard.lanes)
+            if self._manifest.simulator.spec.batched:
+                yield from self._together(shard, gauge)
+            else:
+                for lane in shard.lanes:
+                    yield self._lane(lane, shard, self._paced(gauge, lane, [lane]))
 
-    def _lane(self, lane: int, port: ShardWorker | Gather, gauge: Gauge, *, paced: bool) -> Lane:
-        trains = lane < self._ending
-        kind = ReplayingLane if trains and self._manifest.deterministic else Lane
-        if trains and paced:
-            gauge = gauge.paced(self._metrics.paces.of(lane))
+    def _together(self, shard: ShardWorker, gauge: Gauge) -> Iterator[Lane]:
+        """Yield the lanes of a batched simulator."""
+        gather = Gather(shard, self._paced(gauge, gauge.number, shard.lanes), self.dispatcher)
+        self._gathers.append(gather)
+        apart = Gauge(gauge.tracer, gauge.number)  # only batches are work
+        yield from (self._lane(lane, gather, apart) for lane in shard.lanes)
+
+    def _lane(self, lane: int, port: ShardWorker | Gather, gauge: Gauge) -> Lane:
+        keeps = self._manifest.deterministic and lane < self._ending
+        kind = ReplayingLane if keeps else Lane
         return kind(lane, port, self.dispatcher, self.free, gauge)
+
+    def _paced(self, gauge: Gauge, number: int, lanes: Sequence[int]) -> Gauge:
+        """Have the pace noted under this number if any of these lanes trains."""
+        trains = any(lane < self._ending for lane in lanes)
+        return gauge.paced(self._metrics.paces.of(number)) if trains else gauge

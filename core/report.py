@@ -29,6 +29,7 @@ EMBED_BYTES = 1_000_000
 TOGETHER = {
     "success": ("rollout/success", "eval/success_rate"),
     "staleness": ("async/staleness_mean", "async/staleness_max"),
+    "time of a step in ms": ("pace/step_p50_ms", "pace/step_p95_ms", "pace/step_max_ms"),
     "share of time waited": ("wait/simulator", "wait/generator", "wait/trainer"),
 }
 """Metrics that share a plot."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin
 
 from rlvla.core.component import OptionError, build, hints
 from rlvla.core.settings import published_by
@@ -35,7 +35,7 @@ class SetUp:
 
     @property
     def simulator(self) -> Simulator:
-        return build(_class(self.name), self.options)
+        return cast("Simulator", build(_class(self.name), self.options))
 
     def __str__(self) -> str:
         words = [self.name, *(f"{key}={value}" for key, value in self.options.items())]
@@ -67,4 +67,4 @@ def _all() -> Iterator[SetUp]:
 
 
 def _class(name: str) -> type[Any]:
-    return toy_plugins().components.simulators[name]
+    return cast("type[Any]", toy_plugins().components.simulators[name])

@@ -223,7 +223,9 @@ def test_a_worker_has_the_cores_and_the_device_of_its_placement(tmp_path: Path) 
             (pid,) = workers_of()
             assert os.sched_getaffinity(pid) == {core}
             assert b"CUDA_VISIBLE_DEVICES=7" in _environment(pid)
+            assert 1 << 20 < worker.memory < 1 << 30
             await worker.close(SOON)
+            assert worker.memory == 0
 
     asyncio.run(main())
 
