@@ -155,8 +155,8 @@ class Watch:
             self._deaths += 1
             check(not death.unjust, f"{death}")
             patient = silent or death.how != "killed" or death.seconds > DEADLINE - 1e-6
-            patient |= death.doing == "build"  # a run may end in the middle of it
-            check(patient, f"it was killed early: {death}")
+            starting = death.doing == "build"  # a run may end in the middle of it
+            check(patient or starting, f"it was killed early: {death}")
 
     def _retirement(self, simulation: Simulation) -> None:
         """Check that recycling costs no decision, and that nobody stays whom no lane needs."""
