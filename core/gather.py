@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rlvla.core.errors import LaneLostError
+from rlvla.core.errors import ClosedError, LaneLostError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -36,7 +36,25 @@ class Gather:
         self._members: set[int] = set()
         self._resets: Asked = {}
         self._steps: Asked = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    async def run(self) -> None:
+        """Go on whenever all lanes have asked, until `close`."""
+        while not self._closed:
+            if self._members <= self._resets.keys() | self._steps.keys():
+                await self._go_on()
+            await self._changed.wait()  # a lane that leaves may join again before this wakes
+            self._changed.clear()
+
+    def close(self) -> None:
+        """End `run` after the present steps; who waits for others gets `ClosedError`."""
+        self._closed = True
+        self._changed.set()
+        for asked in (self._resets, self._steps):
+            for _, (_, answer) in _waiting(asked):
+                answer.set_exception(ClosedError())
+            asked.clear()
 
     def join(self, lane: int) -> None:
         """Have the others wait for one more lane."""
@@ -45,7 +63,7 @@ class Gather:
     def leave(self, lane: int) -> None:
         """Have the others wait for one lane fewer."""
         self._members.discard(lane)
-        self._look_soon()
+        self._changed.set()
 
     async def reset(self, lane: int, start: Start, *, into: int) -> None:
         """Begin an episode together with the others; see `ShardWorker.reset`."""
@@ -66,31 +84,20 @@ class Gather:
 
     def _ask(self, asked: Asked, lane: int, what: tuple[Any, ...]) -> asyncio.Future[Any]:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            answer.set_exception(ClosedError())
+            return answer
         asked[lane] = (what, answer)
         self._dispatcher.leave(lane)
-        self._look_soon()
+        self._changed.set()
         return answer
 
-    def _look_soon(self) -> None:
-        """Look once this turn of the loop is over: a lane that leaves may join again in it."""
-        asyncio.get_running_loop().call_soon(self._look)
-
-    def _look(self) -> None:
-        if self._running or not self._members <= self._resets.keys() | self._steps.keys():
-            return
+    async def _go_on(self) -> None:
         resets, steps, self._resets, self._steps = self._resets, self._steps, {}, {}
-        if resets or steps:
-            for lane in self._members & (resets.keys() | steps.keys()):
-                self._dispatcher.join(lane)
-            task = asyncio.create_task(self._go_on(resets, steps))
-            self._running.add(task)
-            task.add_done_callback(self._gone_on)
-
-    def _gone_on(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._look_soon()
-
-    async def _go_on(self, resets: Asked, steps: Asked) -> None:
+        if not resets and not steps:
+            return
+        for lane in self._members & (resets.keys() | steps.keys()):
+            self._dispatcher.join(lane)
         with self._gauge.busy("step_batch", self._gauge.number, size=len(steps) + len(resets)):
             await _answer(steps, self._shard.step_batch)
             await _answer(resets, self._reset_batch)

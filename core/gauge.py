@@ -10,17 +10,30 @@ from rlvla.core.clock import Stopwatch, now
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from rlvla.core.paces import Pace
     from rlvla.core.trace import Tracer
 
 
 class Gauge:
     """A stopwatch whose readings may also become spans of a trace."""
 
-    def __init__(self, tracer: Tracer | None = None, number: int = 0) -> None:
-        self.watch = Stopwatch()
+    def __init__(
+        self,
+        tracer: Tracer | None = None,
+        number: int = 0,
+        *,
+        watch: Stopwatch | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self.watch = watch or Stopwatch()
         self.tracer = tracer
         self.number = number
         """Of the worker among its kind."""
+        self._pace = pace
+
+    def paced(self, pace: Pace) -> Gauge:
+        """Return a gauge that reads the same watch, and notes the pace of what is done by it."""
+        return Gauge(self.tracer, self.number, watch=self.watch, pace=pace)
 
     @contextmanager
     def busy(self, kind: str, track: int, **numbers: int) -> Generator[None]:
@@ -31,6 +44,8 @@ class Gauge:
             yield
         finally:
             self.watch.end()
+            if self._pace is not None:
+                self._pace.worked(kind, began)
             self.span(kind, track, began, **numbers)
 
     def span(self, kind: str, track: int, began: float, **numbers: int) -> None:

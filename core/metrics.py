@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rlvla.core.clock import now
 from rlvla.core.gauge import Gauge
+from rlvla.core.paces import Paces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,12 +29,15 @@ class Metrics:
         generators: int = 1,
         *,
         used: Callable[[], Mapping[str, float]] = dict,
+        replaced: Mapping[str, int] = MappingProxyType({}),
         tracer: Tracer | None = None,
     ) -> None:
         self.simulators = [Gauge(tracer, number) for number in range(shards)]
         self.generators = [Gauge(tracer) for _ in range(generators)]
         self.trainer = Gauge(tracer)
+        self.paces = Paces()
         self._used = used
+        self._replaced = replaced
         self._used_before = used()
         self._steps = 0
         self._since = now()
@@ -59,8 +64,13 @@ class Metrics:
         self._batches.append(size)
 
     def row(self) -> dict[str, float]:
-        """Return everything since the last row and start anew."""
+        """Return everything since the last row and start anew.
+
+        Only how many simulator workers were replaced is counted from the start.
+        """
         row = self._rates() | self._rollout() | self._asynchrony() | self._waits()
+        row |= self.paces.row()
+        row |= {f"replaced/{why}": count for why, count in self._replaced.items()}
         self._episodes, self._batches = [], []
         self._steps = 0
         self._staleness = Counter()

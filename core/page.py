@@ -1,8 +1,15 @@
-"""The page of a report: its frame and its style, in light and dark, without scripts."""
+"""The page of a report: its frame, style and elements, in light and dark, without scripts."""
 
 from __future__ import annotations
 
+from html import escape
 from string import Template
+from typing import TYPE_CHECKING
+
+from rlvla.core.plot import compact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 PAGE = Template(
     """<!doctype html>
@@ -73,3 +80,34 @@ pre { background: var(--card); border: 1px solid var(--rule); border-radius: 10p
 img, video { max-width: 100%; border-radius: 6px; image-rendering: pixelated; }
 @media print { body { max-width: none; } figure { break-inside: avoid; } }
 """
+
+
+def section(title: str, content: str) -> str:
+    """Return a part of the page; nothing if it holds nothing."""
+    return f"<section><h2>{title}</h2>{content}</section>" if content else ""
+
+
+def figure(title: str, content: str, legend: str = "") -> str:
+    """Return a plot or picture under its title; nothing if there is none."""
+    note = f'<figcaption class="legend">{legend}</figcaption>' if legend else ""
+    return f"<figure><h3>{escape(title)}</h3>{content}{note}</figure>" if content else ""
+
+
+def table(lines: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
+    """Return a table of these lines; nothing if there are none."""
+    body = "".join(f"<tr>{''.join(map(_cell, line))}</tr>" for line in lines)
+    top = "".join(f"<th>{escape(name)}</th>" for name in head)
+    return f'<div class="scroll"><table><tr>{top}</tr>{body}</table></div>' if body else ""
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f'<td class="number">{number(value)}</td>'
+    return f"<td>{escape('not installed' if value is None else str(value))}</td>"
+
+
+def number(value: object) -> str:
+    """Return a value as it is shown, safe to be put into a page."""
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "\N{THIN SPACE}")
+    return escape(compact(value) if isinstance(value, float) else str(value))

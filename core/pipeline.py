@@ -64,6 +64,7 @@ class Pipeline:
             sum(len(cell.shards) for cell in workers.cells),
             sum(len(cell.generators) for cell in workers.cells),
             used=workers.used,
+            replaced=workers.replaced,
             tracer=self._record.tracer,
         )
         self._ledger = Ledger(progress.ledger)
@@ -110,6 +111,7 @@ class Pipeline:
         finally:
             self._ledger.drop(self._ledger.in_flight, "shutdown" if self.stopped else "unused")
             self._note()
+            self._record.paced(self._metrics.paces)
         if self.stopped:
             raise ClosedError
 
@@ -118,7 +120,7 @@ class Pipeline:
         async with asyncio.TaskGroup() as stages:
             self._serve(stages)
             evaluation = await self._evaluator.evaluate(self._manifest.protocol, videos=0)
-            self._close_dispatchers()
+            self._close_crews()
         return evaluation.tally
 
     def stop(self) -> None:
@@ -128,19 +130,18 @@ class Pipeline:
 
     async def _close_all(self) -> None:
         await self._ended.wait()
-        self._close_dispatchers()
+        self._close_crews()
         self._publisher.close()
         self._admission.close()
         self._streamer.close()
 
     def _serve(self, stages: asyncio.TaskGroup) -> None:
         for crew in self._crews:
-            for batcher in crew.batchers:
-                stages.create_task(batcher.run(), name="batcher")
+            crew.serve(stages)
 
-    def _close_dispatchers(self) -> None:
+    def _close_crews(self) -> None:
         for crew in self._crews:
-            crew.dispatcher.close()
+            crew.close()
 
     async def _conduct(self, stages: asyncio.TaskGroup, *, before: bool) -> None:
         if before:

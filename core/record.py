@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rlvla.core import chrome, history
 from rlvla.core.checkpoint import Checkpoints
 from rlvla.core.errors import TrainingError
 from rlvla.core.progress import Progress
-from rlvla.core.run_dir import record_evaluation
+from rlvla.core.run_dir import PACES, record_evaluation, write_json
 from rlvla.core.trace import Tracer
 from rlvla.core.video import write_video
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from rlvla.core.checkpoint import Checkpoint
     from rlvla.core.evaluation import Evaluation
+    from rlvla.core.paces import Paces
     from rlvla.core.plugins import Plugins
     from rlvla.core.settings import Manifest
     from rlvla.core.workers import TrainerWorker
@@ -89,6 +91,11 @@ class Record:
         hz = self._manifest.simulator.spec.control_hz
         for name, frames in evaluation.videos.items():
             write_video(frames, videos / f"{moment}-{tally.version:06}-{name}", fps=hz)
+
+    def paced(self, paces: Paces) -> None:
+        """Keep how fast each lane was in the latest phase."""
+        with suppress(OSError):  # a full disk costs figures, not the run
+            write_json(self._run_dir / PACES, paces.table())
 
     async def save(self, trainer: TrainerWorker, progress: Progress) -> None:
         """Make a checkpoint of the trainer and of how far the run has come.

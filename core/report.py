@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from rlvla.core.history import HISTORY, read
-from rlvla.core.page import PAGE, STYLE
-from rlvla.core.plot import Bar, Curve, bar_plot, compact, line_plot
-from rlvla.core.run_dir import EVALUATIONS, EXIT, VERSIONS
+from rlvla.core.page import PAGE, STYLE, figure, number, section, table
+from rlvla.core.plot import Bar, Curve, bar_plot, line_plot
+from rlvla.core.run_dir import EVALUATIONS, EXIT, PACES, VERSIONS
 from rlvla.core.success import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     Row = Mapping[str, Any]
@@ -29,10 +29,13 @@ EMBED_BYTES = 1_000_000
 TOGETHER = {
     "success": ("rollout/success", "eval/success_rate"),
     "staleness": ("async/staleness_mean", "async/staleness_max"),
+    "time of a step in ms": ("pace/step_p50_ms", "pace/step_p95_ms", "pace/step_max_ms"),
     "share of time waited": ("wait/simulator", "wait/generator", "wait/trainer"),
 }
 """Metrics that share a plot."""
-NOT_PLOTTED = ("ledger/", "budget/", "time/seconds")
+NOT_PLOTTED = ("ledger/", "budget/", "replaced/", "time/seconds", "pace/slowest")
+SLOWEST = 8
+"""Lanes whose pace is shown."""
 
 MEDIA = {".webp": "image/webp", ".gif": "image/gif", ".png": "image/png", ".mp4": "video/mp4"}
 
@@ -47,13 +50,15 @@ def write_report(run_dir: Path) -> Path:
     tallies = _tallies(run_dir)
     sections = (
         _tiles(rows, tallies),
-        _section("Success", _success(tallies)),
-        _section("Curves", _curves(rows)),
-        _section("Who waited", _waiting(rows)),
-        _section("Ledger of decisions", _ledger(rows)),
-        _section("Episodes", _videos(run_dir)),
-        _section("Made with", _table(_load(run_dir / VERSIONS).items())),
-        _section("Manifest", _manifest(run_dir / MANIFEST)),
+        section("Success", _success(tallies)),
+        section("Curves", _curves(rows)),
+        section("Who waited", _waiting(rows)),
+        section("Slowest lanes", _paces(run_dir)),
+        section("Ledger of decisions", _counts_of(rows, "ledger/", "decisions")),
+        section("Simulator workers replaced", _counts_of(rows, "replaced/", "workers")),
+        section("Episodes", _videos(run_dir)),
+        section("Made with", table(_load(run_dir / VERSIONS).items())),
+        section("Manifest", _manifest(run_dir / MANIFEST)),
     )
     page = PAGE.substitute(
         title=escape(run_dir.resolve().name),
@@ -89,10 +94,6 @@ def _tallies(run_dir: Path) -> list[tuple[str, Tally]]:
         return []
 
 
-def _section(title: str, content: str) -> str:
-    return f"<section><h2>{title}</h2>{content}</section>" if content else ""
-
-
 def _status(end: Row) -> str:
     code = end["code"] if isinstance(end.get("code"), int) else None
     message = str(end.get("message", ""))
@@ -116,7 +117,7 @@ def _tiles(rows: Sequence[Row], tallies: Sequence[tuple[str, Tally]]) -> str:
         "time/decisions_per_s": "decisions/s, last update",
         "async/staleness_max": "largest staleness, last update",
     }
-    figures += [(_number(last[name]), label) for name, label in named.items() if name in last]
+    figures += [(number(last[name]), label) for name, label in named.items() if name in last]
     tiles = [f"<div><b>{value}</b><span>{escape(label)}</span></div>" for value, label in figures]
     return f'<div class="tiles">{"".join(tiles)}</div>' if tiles else ""
 
@@ -135,10 +136,8 @@ def _success(tallies: Sequence[tuple[str, Tally]]) -> str:
         [(tally.version, tally.rate) for _, tally in course],
         [(tally.version, *tally.interval) for _, tally in course],
     )
-    figures = [_figure("before and after", bar_plot(bars, label="success, 95 % interval"))]
-    figures.append(
-        _figure("over training", line_plot([curve], x_label="update", y_label="success"))
-    )
+    figures = [figure("before and after", bar_plot(bars, label="success, 95 % interval"))]
+    figures.append(figure("over training", line_plot([curve], x_label="update", y_label="success")))
     note = f"<p>{escape(_protocol(tallies))}</p>"
     plots = "".join(figures if bars else figures[1:])
     return f'{note}<div class="plots">{plots}</div>{_tasks(tallies)}'
@@ -161,7 +160,7 @@ def _tasks(tallies: Sequence[tuple[str, Tally]]) -> str:
         for name, task in tally.tasks.items()
         if task.episodes
     ]
-    return _table(lines, head)
+    return table(lines, head)
 
 
 def _curves(rows: Sequence[Row]) -> str:
@@ -188,12 +187,7 @@ def _curve_figure(title: str, curves: Sequence[Curve]) -> str:
         for number, curve in enumerate(curves)
     )
     plot = line_plot(curves, x_label="update", y_label=title)
-    return _figure(title, plot, legend if len(curves) > 1 else "")
-
-
-def _figure(title: str, content: str, legend: str = "") -> str:
-    note = f'<figcaption class="legend">{legend}</figcaption>' if legend else ""
-    return f"<figure><h3>{escape(title)}</h3>{content}{note}</figure>" if content else ""
+    return figure(title, plot, legend if len(curves) > 1 else "")
 
 
 def _waiting(rows: Sequence[Row]) -> str:
@@ -208,22 +202,32 @@ def _waiting(rows: Sequence[Row]) -> str:
             share = sum(wait * seconds for wait, seconds in weighed) / total
             bars.append(Bar(name.removeprefix("wait/"), share, f"{share:.0%}"))
     plot = bar_plot(bars, label="share of time waited, whole run") if bars else ""
-    return f'<div class="plots">{_figure("mean over the run", plot)}</div>' if bars else ""
+    return f'<div class="plots">{figure("mean over the run", plot)}</div>' if bars else ""
 
 
-def _ledger(rows: Sequence[Row]) -> str:
+def _paces(run_dir: Path) -> str:
+    """Show the lanes whose steps took longest, or the shards if these are stepped as a whole."""
+    try:
+        lanes: list[dict[str, float]] = json.loads((run_dir / PACES).read_text("utf-8"))
+        lines = [[*lane.values()] for lane in lanes[:SLOWEST]]
+        return table(lines, [name.replace("_", " ") for name in lanes[0]])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return ""
+
+
+def _counts_of(rows: Sequence[Row], group: str, what: str) -> str:
     lines = [
-        (name.removeprefix("ledger/").replace("_", " "), value)
+        (name.removeprefix(group).replace("_", " "), value)
         for name, value in _last(rows).items()
-        if name.startswith("ledger/")
+        if name.startswith(group)
     ]
-    return _table(lines, ("what became of them", "decisions"))
+    return table(lines, ("what became of them" if group == "ledger/" else "why", what))
 
 
 def _videos(run_dir: Path) -> str:
     videos = [path for path in (run_dir / "videos").glob("*") if path.suffix in MEDIA]
     plain = sorted(path for path in videos if path.is_file() and not path.is_symlink())
-    figures = [_figure(path.stem, _video(path)) for path in plain]
+    figures = [figure(path.stem, _video(path)) for path in plain]
     return f'<div class="plots">{"".join(figures)}</div>' if figures else ""
 
 
@@ -241,21 +245,3 @@ def _manifest(path: Path) -> str:
         return f"<pre>{escape(path.read_text(encoding='utf-8'))}</pre>"
     except (OSError, UnicodeDecodeError):
         return ""
-
-
-def _table(lines: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
-    body = "".join(f"<tr>{''.join(map(_cell, line))}</tr>" for line in lines)
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    return f'<div class="scroll"><table><tr>{top}</tr>{body}</table></div>' if body else ""
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f'<td class="number">{_number(value)}</td>'
-    return f"<td>{escape('not installed' if value is None else str(value))}</td>"
-
-
-def _number(value: object) -> str:
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", "\N{THIN SPACE}")
-    return escape(compact(value) if isinstance(value, float) else str(value))

@@ -26,6 +26,7 @@ LOCK = "lock"
 EXIT = "exit.json"
 VERSIONS = "versions.json"
 EVALUATIONS = "evaluations.json"
+PACES = "paces.json"
 
 DISTRIBUTIONS = ("rlvla", "torch", "numpy", "mujoco", "transformers", "peft", "safetensors")
 """Whose versions decide what a run computes."""

@@ -137,6 +137,8 @@ class Workers:
     trainer: TrainerWorker
     used: Callable[[], Mapping[str, float]] = dict
     """Seconds that each resource which is used in turns was in use, by name."""
+    replaced: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Simulator workers that others took the place of, by why; it goes on counting."""
 
 
 @dataclass(frozen=True, kw_only=True)

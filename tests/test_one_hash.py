@@ -1,7 +1,7 @@
 """The quick-start in short, with everything real: whatever happens, its weights end the same.
 
-`python -m pytest tests/test_one_hash.py --all-troubles -s` makes all eight deterministic runs, one
-with each combination of troubles, and prints the hash of each.
+`python -m pytest tests/test_one_hash.py --all-troubles -s` makes all sixteen deterministic runs,
+one with each combination of troubles, and prints the hash of each.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ SHORT = (
 )
 SYNCHRONOUS = ("async.rollout=false", "async.stream=false", "async.max_staleness=0")
 ASYNCHRONOUS = ("async.rollout=true", "async.stream=true", "async.max_staleness=0")
-DELAYS, KILLS, STOPS = 1, 2, 4
-TROUBLES = {DELAYS: "delays", KILLS: "kills", STOPS: "stop and resume"}
+DELAYS, KILLS, STOPS, RECYCLES = 1, 2, 4, 8
+TROUBLES = {DELAYS: "delays", KILLS: "kills", STOPS: "stop and resume", RECYCLES: "recycling"}
 """Bits of the number of a run, and what happens to it."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "troubles" in metafunc.fixturenames:
         everything = metafunc.config.getoption("all_troubles")
-        metafunc.parametrize("troubles", range(1, 8) if everything else [7])
+        metafunc.parametrize("troubles", range(1, 16) if everything else [15])
 
 
 def run(folder: Path, *overrides: str, troubles: int = 0) -> str:
@@ -54,6 +54,8 @@ def run(folder: Path, *overrides: str, troubles: int = 0) -> str:
     options = [*SHORT, *overrides, f"output_dir={run_dir}"]
     if troubles & DELAYS:
         options.append("simulator.type=hesitant")
+    if troubles & RECYCLES:
+        options.append("runtime.recycle={episodes: 4}")
 
     def command(*words: str, step: int) -> int:
         """Run a command to its end, or until so many updates were made; return its code."""
@@ -74,6 +76,8 @@ def run(folder: Path, *overrides: str, troubles: int = 0) -> str:
         assert command(*words, step=dice.randrange(1, UPDATES - 2)) == 75
         words = ["resume", str(run_dir)]
     assert command(*words, step=UPDATES + 1) == 0
+    if troubles & RECYCLES:
+        assert history.read(run_dir / history.HISTORY)[-1]["replaced/recycled"] > 0
     return hash_of(run_dir)
 
 
@@ -91,7 +95,7 @@ def plain_hash(tmp_path_factory: pytest.TempPathFactory) -> str:
     return run(tmp_path_factory.mktemp("plain"))
 
 
-def test_delays_kills_and_stops_do_not_change_the_weights(
+def test_delays_kills_stops_and_recycling_do_not_change_the_weights(
     tmp_path: Path, plain: str, troubles: int
 ) -> None:
     found = run(tmp_path, troubles=troubles)

@@ -51,7 +51,7 @@ def _run(command: list[str], answer: int, within: float) -> None:
         raise PreflightError(f"{command[0]} cannot be run: {error}") from error
     except subprocess.TimeoutExpired as error:
         raise PluginError(
-            f"the simulator said nothing within {within:g} s in {command[0]}"
+            f"the simulator passed its start time-out of {within:g} s in {command[0]}"
         ) from error
     last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no last words"])[-1]
     if done.returncode == UNFIT:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import logging
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from rlvla.core import errors
 from rlvla.core.errors import LossReason
@@ -16,7 +16,20 @@ if TYPE_CHECKING:
     from rlvla.core.runtime.link import Connect
     from rlvla.core.runtime.wire import Message
 
+LOG = logging.getLogger(__name__)
+
 LOSSES: Mapping[str, LossReason] = MappingProxyType({one: one for one in get_args(LossReason)})
+
+
+class Within(NamedTuple):
+    """How long a worker may take for something."""
+
+    what: str
+    """Which of its time-outs that is."""
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"its {self.what} time-out of {self.seconds:g} s"
 
 
 class WorkerDiedError(Exception):
@@ -46,20 +59,28 @@ class Calls:
     def __init__(self, name: str, connect: Connect) -> None:
         self.name = name
         self.alive = True
+        self.fate = ""
+        """Once it has ended: `crash`, or which time-out it passed, as `step_timeout`."""
         self._built = False
-        self._hung = False
+        self._passed: Within | None = None
         self._loop = asyncio.get_running_loop()
         self._end: asyncio.Future[None] = self._loop.create_future()
-        self._pending: dict[int, tuple[asyncio.Future[Any], float]] = {}
+        self._pending: dict[int, tuple[asyncio.Future[Any], Within]] = {}
         self._count = 0
         self._since = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
+        self._leaving: asyncio.TimerHandle | None = None
         self._link = connect(name, self)
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the worker has for itself alone; see `Link.memory`."""
+        return self._link.memory()
+
     def call(
-        self, method: str, *values: object, within: float, **named: object
+        self, method: str, *values: object, within: Within, **named: object
     ) -> asyncio.Future[Message]:
-        """Return the worker's answer to be; it may take `within` seconds once it is its turn.
+        """Return the worker's answer to be; it may take as long once it is its turn.
 
         It is an `AnswerError` if the worker says so, `WorkerDiedError` if it does not answer.
         """
@@ -94,34 +115,50 @@ class Calls:
     def ended(self, how: str) -> None:
         """Tell everybody who waits; see `Listener.ended`."""
         self.alive = False
-        if self._timer is not None:
-            self._timer.cancel()
-        for future, within in self._pending.values():
+        self.fate = "crash" if self._passed is None else f"{self._passed.what}_timeout"
+        for timer in (self._timer, self._leaving):
+            if timer is not None:
+                timer.cancel()
+        for future, _ in self._pending.values():
             if not future.done():
-                future.set_exception(self._death(how, within))
+                future.set_exception(self._death(how))
         self._pending.clear()
         self._end.set_result(None)
 
-    async def close(self, grace: float) -> None:
-        """Hang up, let the worker end by itself for `grace` seconds, then kill it.
+    def leave(self, within: Within) -> None:
+        """Ask nothing more, and let the worker end by itself, but kill it if it takes longer.
 
         One that has not been built yet holds nothing and is killed at once.
         """
-        if self.alive and self._built:
+        if self.alive and not self._built:
+            self._link.kill()
+        elif self.alive and self._leaving is None:
             self._link.hang_up()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(grace):
-                    await asyncio.shield(self._end)
-        self._link.kill()
+            self._leaving = self._loop.call_later(within.seconds, self._overstay, within)
+
+    async def close(self, within: Within) -> None:
+        """Have the worker `leave`; it is gone when this returns."""
+        self.leave(within)
+        try:
+            await asyncio.shield(self._end)
+        finally:
+            self.kill()
 
     def kill(self) -> None:
         """End the worker now."""
+        if self.alive:
+            self._link.kill()
+
+    def _overstay(self, within: Within) -> None:
+        """Kill the worker that does not leave; nobody waits who could tell it."""
+        LOG.warning("%s passed %s and was killed", self.name, within)
+        self._passed = within
         self._link.kill()
 
-    def _attend(self, within: float) -> None:
+    def _attend(self, within: Within) -> None:
         """Note that the oldest call is another one; a timer that fires too early does no harm."""
         self._since = self._loop.time()
-        due = self._since + within
+        due = self._since + within.seconds
         if self._timer is not None and self._timer.when() > due:
             self._timer.cancel()
             self._timer = None
@@ -134,16 +171,16 @@ class Calls:
         if not self._pending:
             return
         _, within = next(iter(self._pending.values()))
-        due = self._since + within
+        due = self._since + within.seconds
         if self._loop.time() < due:
             self._timer = self._loop.call_at(due, self._watch)
         else:
-            self._hung = True
+            self._passed = within
             self._link.kill()
 
-    def _death(self, how: str, within: float) -> WorkerDiedError:
-        if self._hung:
-            return WorkerDiedError("hang", f"{self.name} did not answer within {within:g} s")
+    def _death(self, how: str) -> WorkerDiedError:
+        if self._passed is not None:
+            return WorkerDiedError("hang", f"{self.name} passed {self._passed}")
         return WorkerDiedError("crash", f"{self.name} ended with {how}")
 
 

@@ -16,6 +16,10 @@ class Link(Protocol):
         """Ask the worker; calls are delivered in the order in which they were sent."""
         ...
 
+    def memory(self) -> int:
+        """Return how many bytes the worker has for itself alone; 0 if it has ended."""
+        ...
+
     def hang_up(self) -> None:
         """Ask nothing more: the worker ends by itself when it has answered."""
         ...

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,12 @@ from rlvla.core.errors import PreflightError
 from rlvla.core.memory import SharedMemory
 from rlvla.core.runtime.build import job_to_plain, layout_of
 from rlvla.core.runtime.process import Launch
+from rlvla.core.runtime.recycling import Recycle
 from rlvla.core.runtime.shard_job import shard_job
+from rlvla.core.runtime.supervised import Deadlines, Supervised
+from rlvla.core.runtime.supervised_shard import SupervisedShard
 from rlvla.core.runtime.supervision import (
-    Deadlines,
-    Supervised,
     SupervisedGenerator,
-    SupervisedShard,
     SupervisedTrainer,
     Worker,
     close,
@@ -50,11 +51,13 @@ class Local:
     """A simulator worker that takes longer to execute a chunk is replaced."""
     model_timeout_s: float = 600
     """A generator that takes longer for one call is replaced; a trainer ends the run."""
-    grace_s: float = 10
-    """How long a worker may take to end by itself."""
+    close_timeout_s: float = 10
+    """A worker that takes longer to end by itself is killed."""
+    recycle: Recycle = field(default_factory=Recycle)
+    """When simulator workers are replaced although they are well; by default never."""
 
     def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
+        for name in (name for name in self.__dataclass_fields__ if name.endswith("_s")):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
 
@@ -81,7 +84,8 @@ class Local:
             await start(workers)
             cell = Cell(shards, generators, Slots(layout, job.slots, rows.map()))
             seconds = seconds_used(turns.map())
-            yield Workers([cell], trainer, partial(used, job.placement.shared, seconds))
+            used_up = partial(used, job.placement.shared, seconds)
+            yield Workers([cell], trainer, used_up, crew.replaced)
 
 
 def _check_cores(placement: Placement) -> None:
@@ -108,14 +112,17 @@ class _Crew:
     """Makes the workers of a job."""
 
     def __init__(self, options: Local, job: Job, launch: Launch) -> None:
+        self.replaced = Counter[str]()
+        """Simulator workers, by why they were."""
         self._job = job
         self._launch = launch
+        self._options = options
         self._deadlines = Deadlines(
             start=options.start_timeout_s,
             reset=options.reset_timeout_s,
             step=options.step_timeout_s,
             model=options.model_timeout_s,
-            grace=options.grace_s,
+            close=options.close_timeout_s,
         )
 
     def shard(self, number: int) -> SupervisedShard:
@@ -124,7 +131,8 @@ class _Crew:
             launch = replace(launch, interpreter=job.simulator.interpreter)
             job = replace(job, simulator=job.simulator.simulator)
         worker = self._worker(f"simulator-{number}", launch, ("shard", describe(job)))
-        return SupervisedShard(self._job.lanes[number], worker)
+        worker.replaced = self.replaced
+        return SupervisedShard(self._job.lanes[number], worker, self._options.recycle)
 
     def generator(self, number: int) -> SupervisedGenerator:
         launch = self._placed(self._launch, "generator", number)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlvla.core.placement import Resources
@@ -16,10 +18,12 @@ from rlvla.core.runtime.interpreter import own_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from rlvla.core.runtime.interpreter import Interpreter
     from rlvla.core.runtime.link import Listener
+
+RESIDENT, SHARED = 1, 2
+"""Columns of /proc/PID/statm, in pages."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,16 @@ class ProcessLink:
         if not self._said:
             self._loop.call_soon(self._flush)
         self._said.append((number, method, values, named))
+
+    def memory(self) -> int:
+        """Return what the process has for itself alone; see `Link.memory`.
+
+        Without what it shares with others, which are the rows and what is mapped from files.
+        """
+        if not self._alive:
+            return 0
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text("ascii").split()
+        return (int(pages[RESIDENT]) - int(pages[SHARED])) * resource.getpagesize()
 
     def hang_up(self) -> None:
         """Close the way to the process; see `Link.hang_up`."""

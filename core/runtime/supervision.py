@@ -1,147 +1,25 @@
-"""Workers that are replaced when they die or hang, over whatever link they are reached."""
+"""Generators and the trainer under supervision, and the start and the end of all workers."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from rlvla.core.errors import LaneLostError, PluginError, TrainingError
-from rlvla.core.runtime.calls import AnswerError, Calls, WorkerDiedError, as_error, as_loss
-from rlvla.core.types import Acted, Outcome
+from rlvla.core.errors import PluginError, TrainingError
+from rlvla.core.runtime.calls import AnswerError, WorkerDiedError, as_error
+from rlvla.core.runtime.supervised_shard import SupervisedShard
+from rlvla.core.types import Acted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rlvla.core.runtime.link import Connect
+    from rlvla.core.runtime.supervised import Supervised
     from rlvla.core.runtime.wire import Message
     from rlvla.core.segment import Segment
-    from rlvla.core.types import Request, Start
-    from rlvla.core.workers import Beginning, Move
+    from rlvla.core.types import Request
 
 RETRIES = 3
 """Times in a row that a generator is started again for the same batch."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deadlines:
-    """How long workers may take, in seconds."""
-
-    start: float = 300
-    reset: float = 120
-    step: float = 30
-    model: float = 600
-    grace: float = 10
-
-
-class Supervised:
-    """A worker that is built by its first call and built anew after its end."""
-
-    def __init__(
-        self,
-        name: str,
-        connect: Connect,
-        deadlines: Deadlines,
-        recipe: tuple[str, Mapping[str, Any]],
-    ) -> None:
-        self.name = name
-        self.deadlines = deadlines
-        self._connect = connect
-        self._recipe = recipe
-        self._calls: Calls | None = None
-        self._starting = asyncio.Lock()
-
-    async def ready(self) -> Calls:
-        """Return the living worker, after starting one if there is none."""
-        async with self._starting:
-            if self._calls is None or not self._calls.alive:
-                self._calls = Calls(self.name, self._connect)
-                await self._build(self._calls)
-            return self._calls
-
-    async def close(self) -> None:
-        """End the worker."""
-        if self._calls is not None:
-            await self._calls.close(self.deadlines.grace)
-
-    async def _build(self, calls: Calls) -> None:
-        try:
-            await calls.call("build", *self._recipe, within=self.deadlines.start)
-        except AnswerError as error:
-            await calls.close(0)
-            raise PluginError(f"{self.name} could not be started: {error}") from error
-
-
-class SupervisedShard:
-    """A simulator worker; its death or silence costs the episodes of its lanes."""
-
-    def __init__(self, lanes: Sequence[int], worker: Supervised) -> None:
-        self.lanes = lanes
-        self._worker = worker
-        self._holders: dict[int, Calls] = {}
-
-    async def ready(self) -> None:
-        """Start the worker."""
-        await self._worker.ready()
-
-    async def reset(self, lane: int, start: Start, *, into: int) -> None:
-        """Begin an episode; see `ShardWorker.reset`."""
-        await self._begin([lane], "reset", lane, start, into)
-
-    async def replay(self, lane: int, start: Start, slots: Sequence[int], *, into: int) -> None:
-        """Repeat an episode; see `ShardWorker.replay`."""
-        await self._begin([lane], "replay", lane, start, slots, into, steps=len(slots))
-
-    async def reset_batch(self, beginnings: Sequence[Beginning]) -> None:
-        """Begin episodes in many lanes at once; see `ShardWorker.reset_batch`."""
-        lanes = [lane for lane, _, _ in beginnings]
-        await self._begin(lanes, "reset_batch", beginnings)
-
-    async def step(self, lane: int, slot: int, *, into: int) -> Outcome:
-        """Execute the actions in `slot`; see `ShardWorker.step`."""
-        return Outcome(*await self._ask(lane, "step", lane, slot, into))
-
-    async def demonstrate(self, lane: int, slot: int, *, into: int) -> Outcome:
-        """Let the expert act; see `ShardWorker.demonstrate`."""
-        return Outcome(*await self._ask(lane, "demonstrate", lane, slot, into))
-
-    async def step_batch(self, moves: Sequence[Move]) -> Sequence[Outcome]:
-        """Execute the actions of many lanes at once; see `ShardWorker.step_batch`.
-
-        Lanes whose worker has ended meanwhile take the others with them, which have just begun.
-        """
-        lane = min((lane for lane, _, _ in moves), key=lambda one: self._holders[one].alive)
-        answers = await self._ask(lane, "step_batch", moves)
-        return [Outcome(*answer) for answer in answers]
-
-    async def close(self) -> None:
-        """End the worker."""
-        await self._worker.close()
-
-    async def _begin(
-        self, lanes: Sequence[int], method: str, *values: Message, steps: int = 0
-    ) -> Message:
-        """Ask the living worker: from now on it holds the episodes of these lanes."""
-        try:
-            holder = await self._worker.ready()
-        except WorkerDiedError as died:
-            raise LaneLostError(lanes[0], died.reason, str(died)) from died
-        self._holders |= dict.fromkeys(lanes, holder)
-        within = self._worker.deadlines.reset + steps * self._worker.deadlines.step
-        return await self._answer(lanes[0], holder.call(method, *values, within=within))
-
-    async def _ask(self, lane: int, method: str, *values: Message) -> Message:
-        """Ask the worker that began the lane's episode: its successor knows nothing of it."""
-        within = self._worker.deadlines.step
-        return await self._answer(lane, self._holders[lane].call(method, *values, within=within))
-
-    async def _answer(self, lane: int, answer: asyncio.Future[Message]) -> Message:
-        try:
-            return await answer
-        except WorkerDiedError as died:
-            raise LaneLostError(lane, died.reason, str(died)) from died
-        except AnswerError as error:
-            raise as_loss(lane, error) from error
 
 
 class SupervisedGenerator:
@@ -163,9 +41,8 @@ class SupervisedGenerator:
         for attempt in range(RETRIES):
             try:
                 calls = await self._worker.ready()
-                acted = await calls.call(
-                    "act", requests, version=version, rows=rows, within=self._worker.deadlines.model
-                )
+                within = self._worker.deadlines.of("model")
+                acted = await calls.call("act", requests, version=version, rows=rows, within=within)
             except WorkerDiedError as died:
                 if attempt + 1 == RETRIES:
                     raise TrainingError(
@@ -226,8 +103,9 @@ class SupervisedTrainer:
         await self._worker.close()
 
     async def _ask(self, method: str, *values: object) -> Message:
+        within = self._worker.deadlines.of("model")
         try:
-            return await self._calls.call(method, *values, within=self._worker.deadlines.model)
+            return await self._calls.call(method, *values, within=within)
         except WorkerDiedError as died:
             raise TrainingError(f"{died}; `rlvla resume` continues the run") from died
         except AnswerError as error:

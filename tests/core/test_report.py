@@ -70,6 +70,10 @@ def run_dir(tmp_path: Path) -> Path:
             "ledger/produced": 64 * step,
             "ledger/trained": 60 * step,
             "ledger/dropped_crash": 4,
+            "pace/step_p50_ms": 10.0,
+            "pace/step_p95_ms": 20.0,
+            "pace/slowest": 3,
+            "replaced/recycled": 17,
         }
         for step in range(60)
     ]
@@ -78,6 +82,8 @@ def run_dir(tmp_path: Path) -> Path:
         episodes = [("reach", number < successes, 20) for number in range(50)]
         tally = Tally.count(episodes, protocol="tabletop/reach@v1", version=version)
         record_evaluation(run, moment=moment, tally=tally)
+    lanes = [{"lane": lane, "steps": 40, "mean_ms": 50.0 - lane} for lane in range(20)]
+    (run / "paces.json").write_text(json.dumps(lanes))
     write_exit(run, code=0, message="done")
     write_versions(run, seed=0, threads=1)
     (run / "manifest.resolved.yaml").write_text("rlvla: 1\nname: tabletop-reach\n")
@@ -111,6 +117,16 @@ def test_a_report_weighs_the_waiting_by_time(run_dir: Path) -> None:
     assert re.findall(r">(\d+%)</text>", waited)[3:] == ["10%", "30%", "5%"]
 
 
+def test_a_report_shows_the_slowest_lanes_and_why_workers_were_replaced(run_dir: Path) -> None:
+    page = page_of(run_dir)
+    slowest = page.split("Slowest lanes")[1].split("</section>")[0]
+    assert "<th>mean ms</th>" in slowest
+    assert slowest.count("<tr>") == 1 + 8
+    assert '<td>recycled</td><td class="number">17</td>' in page
+    assert "<h3>time of a step in ms</h3>" in page
+    assert "<h3>pace/slowest" not in page
+
+
 def test_small_videos_are_embedded_and_large_ones_linked(run_dir: Path) -> None:
     page = page_of(run_dir)
     assert '<img src="data:image/webp;base64,UklGRnNtYWxs"' in page
@@ -134,7 +150,7 @@ def test_an_empty_folder_still_has_a_report(tmp_path: Path) -> None:
     assert "<section>" not in page
 
 
-@pytest.mark.parametrize("name", ["evaluations.json", "versions.json", "exit.json"])
+@pytest.mark.parametrize("name", ["evaluations.json", "versions.json", "exit.json", "paces.json"])
 @pytest.mark.parametrize("text", ["", "{", "[]", "[1]", '{"code": []}', '[{"moment": 1}]'])
 def test_a_damaged_file_is_left_out(run_dir: Path, name: str, text: str) -> None:
     (run_dir / name).write_text(text)

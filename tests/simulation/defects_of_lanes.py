@@ -9,18 +9,13 @@ from rlvla.core.errors import ClosedError, LaneLostError
 from rlvla.core.gather import Gather
 from rlvla.core.lane import Lane
 from rlvla.core.rollout import Rollout
-from rlvla.core.runtime.calls import Calls, WorkerDiedError
-from rlvla.core.runtime.supervision import SupervisedGenerator, SupervisedShard
 from rlvla.core.slots import FreeSlots
-from rlvla.core.types import Acted
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
-    from rlvla.core.runtime.wire import Message
-    from rlvla.core.types import Outcome, Request, Start
-    from rlvla.core.workers import Move
+    from rlvla.core.types import Outcome, Start
 
 
 class ForgetsLostLanes(Rollout):
@@ -157,61 +152,6 @@ class KeepsLanesActive(Gather):
         return answer
 
 
-class TakesTheAnswerOfAnother(Calls):
-    """Answers belong to the oldest call: a second answer to one is taken for that to the next."""
-
-    def answered(self, number: int, kind: str, result: Message) -> None:
-        super().answered(next(iter(self._pending), number), kind, result)
-
-
-class FailsOnASecondAnswer(Calls):
-    def answered(self, number: int, kind: str, result: Message) -> None:
-        if number not in self._pending:
-            raise KeyError(number)
-        super().answered(number, kind, result)
-
-
-class KillsTheSlow(Calls):
-    """Its clock goes on when the worker turns to another call."""
-
-    def _watch(self) -> None:
-        self._timer = None
-        if self._pending:
-            self._hung = True
-            self._link.kill()
-
-
-class WaitsForEver(Calls):
-    def _watch(self) -> None:
-        self._timer = None
-
-
-class DoesNotAskAgain(SupervisedGenerator):
-    async def act(self, requests: Sequence[Request], *, version: int, rows: int) -> Acted:
-        try:
-            calls = await self._worker.ready()
-            acted = await calls.call(
-                "act", requests, version=version, rows=rows, within=self._worker.deadlines.model
-            )
-        except WorkerDiedError:
-            return Acted(version)
-        return Acted(*acted)
-
-
-class StepsWithASuccessor(SupervisedShard):
-    async def _ask(self, lane: int, method: str, *values: Message) -> Message:
-        self._holders[lane] = await self._worker.ready()
-        return await super()._ask(lane, method, *values)
-
-
-class StepsABatchWithASuccessor(SupervisedShard):
-    async def step_batch(self, moves: Sequence[Move]) -> Sequence[Outcome]:
-        newest = max((lane for lane, _, _ in moves), key=lambda one: self._holders[one].alive)
-        for lane, _, _ in moves:
-            self._holders[lane] = self._holders[newest]
-        return await super().step_batch(moves)
-
-
 LANES: Mapping[str, Mapping[str, object]] = {
     "forgets a lane that was lost": {"schedule:Rollout": ForgetsLostLanes},
     "goes on in a lost episode": {"rollout:Collector": GoesOnInALostEpisode},
@@ -226,15 +166,4 @@ LANES: Mapping[str, Mapping[str, object]] = {
     "overwrites an observation that is needed": {"crew:Lane": ReusesItsSlot},
     "frees what others hold": {"crew:FreeSlots": FreesWhatOthersHold},
     "waits in a circle": {"crew:Gather": KeepsLanesActive},
-    "takes the answer of another call": {"runtime.supervision:Calls": TakesTheAnswerOfAnother},
-    "fails on a second answer": {"runtime.supervision:Calls": FailsOnASecondAnswer},
-    "kills who is slow": {"runtime.supervision:Calls": KillsTheSlow},
-    "waits for ever for who hangs": {"runtime.supervision:Calls": WaitsForEver},
-    "does not ask a generator again": {
-        "runtime.virtual.runtime:SupervisedGenerator": DoesNotAskAgain
-    },
-    "has a successor step": {"runtime.virtual.runtime:SupervisedShard": StepsWithASuccessor},
-    "has a successor step a batch": {
-        "runtime.virtual.runtime:SupervisedShard": StepsABatchWithASuccessor
-    },
 }

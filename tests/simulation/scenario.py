@@ -7,16 +7,17 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from simulation.track import Track
 from toys.tiny import Tiny
 
 from rlvla.core.batcher import Lockstep
 from rlvla.core.latency import Curve, Latencies, Latency, Publish
 from rlvla.core.placement import Placement, Resources
-from rlvla.core.runtime.supervision import Deadlines
+from rlvla.core.runtime.recycling import Recycle
+from rlvla.core.runtime.supervised import Deadlines
 from rlvla.core.runtime.virtual.faults import Faults
 from rlvla.core.runtime.virtual.runtime import Virtual
 from rlvla.core.settings import Asynchrony, Budget, Checkpointing, Evaluating, Manifest, Phase
-from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.algorithms.grpo import GRPO
 from rlvla.plugins.algorithms.ppo import PPO
 from rlvla.plugins.proximals.interrupt import Interrupt
@@ -39,29 +40,6 @@ DEADLINE = 40.0
 
 
 @dataclass(frozen=True)
-class Track:
-    """As much of a simulator as the virtual runtime looks at."""
-
-    lanes: int
-    max_steps: int
-    batched: bool
-    tasks = ("go",)
-
-    @property
-    def spec(self) -> SimulatorSpec:
-        return SimulatorSpec(
-            cameras={},
-            proprio=1,
-            privileged=0,
-            action_low=(-1.0,),
-            action_high=(1.0,),
-            max_steps=self.max_steps,
-            control_hz=5.0,
-            batched=self.batched,
-        )
-
-
-@dataclass(frozen=True)
 class Scenario:
     """A manifest, the world that it runs in, and for how many updates."""
 
@@ -79,15 +57,17 @@ class Scenario:
         lanes = dice.randint(1, 8)
         batched = dice.random() < 0.25
         faults = _faults(dice)
+        leak, recycle = _recycling(Random(-seed - 4))
         runtime = Virtual(
             latencies=_latencies(dice, faults),
             cells=dice.choice((1, 1, 2)),
             seed=seed,
             ending=dice.choice((0.0, 0.0, 0.1, 0.4)),
             start_s=dice.choice((0.0, 1.0)),
-            faults=faults,
+            faults=replace(faults, leak_gib=leak),
+            recycle=recycle,
             deadlines=Deadlines(
-                start=DEADLINE, reset=DEADLINE, step=DEADLINE, model=DEADLINE, grace=DEADLINE
+                start=DEADLINE, reset=DEADLINE, step=DEADLINE, model=DEADLINE, close=DEADLINE
             ),
         )
         manifest = _manifest(seed, dice, Track(lanes, dice.randint(1, 7), batched), faults)
@@ -244,6 +224,16 @@ def _faults(dice: Random) -> Faults:
         laggards=dice.choice(((), (), (0,))),
         lag=4.0,
     )
+
+
+def _recycling(dice: Random) -> tuple[float, Recycle]:
+    """Return what a worker keeps of an episode, and when workers are replaced."""
+    leak = dice.choice((0.0, 0.3))
+    recycle = Recycle(
+        episodes=dice.choice((None, 1, 2, 5)),
+        memory_gib=dice.choice((None, 1.0)),
+    )
+    return leak, recycle
 
 
 def _placement(dice: Random, faults: Faults) -> Placement:

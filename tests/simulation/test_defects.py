@@ -11,12 +11,13 @@ from simulation.defects_of_flow import FLOW
 from simulation.defects_of_groups import GROUPS
 from simulation.defects_of_lanes import LANES
 from simulation.defects_of_standstills import STANDSTILLS
+from simulation.defects_of_workers import WORKERS
 from simulation.trial import Defect, caught
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PLANTED = {**FLOW, **GROUPS, **LANES, **BATCHES, **STANDSTILLS}
+PLANTED = {**FLOW, **GROUPS, **LANES, **BATCHES, **STANDSTILLS, **WORKERS}
 DEFECTS = [Defect(name, planted) for name, planted in PLANTED.items()]
 SEEDS = 500
 """More than twice as many as the hardest one to catch took when this was written, 204."""

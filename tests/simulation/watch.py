@@ -12,6 +12,7 @@
 | no worker is killed that is at work                | every death                                 |
 | decisions are seen by the weights that made them   | by the memory, if rollouts are interrupted  |
 | no lane is forgotten                               | every update                                |
+| who is recycled loses nothing and ends in the end  | every event                                 |
 | groups are complete, of one start, of one version  | every update; episodes whenever one is read |
 |     if that was asked for, their episodes whole    |                                             |
 | it goes on                                         | the loop: no deadlock, and an end of turns  |
@@ -20,12 +21,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from simulation.grouping import GroupWatch
 from simulation.scenario import DEADLINE
 
+from rlvla.core.errors import LossReason
 from rlvla.core.runtime.virtual.memory import ViolationError
 
 if TYPE_CHECKING:
@@ -90,6 +93,7 @@ class Watch:
         self._versions()
         self._bounds(simulation)
         self._justice(simulation)
+        self._retirement(simulation)
 
     def _accounts(self, simulation: Simulation) -> None:
         """Compare the ledger with the rows that are held and what the trainer has read."""
@@ -151,7 +155,16 @@ class Watch:
             self._deaths += 1
             check(not death.unjust, f"{death}")
             patient = silent or death.how != "killed" or death.seconds > DEADLINE - 1e-6
-            check(patient, f"it was killed early: {death}")
+            starting = death.doing == "build"  # a run may end in the middle of it
+            check(patient or starting, f"it was killed early: {death}")
+
+    def _retirement(self, simulation: Simulation) -> None:
+        """Check that recycling costs no decision, and that nobody stays whom no lane needs."""
+        lost = {*get_args(LossReason)} & {*self.ledgers[0].dropped}
+        check(not lost or not self.scenario.runtime.faults.none, f"{lost} of well workers")
+        alive = Counter(link.name for link in simulation.world.links)
+        for name, count in alive.items():
+            check(count <= 1 + self._lanes, f"{count} workers {name} are there at once")
 
     def update(self, simulation: Simulation) -> None:
         """Check what must hold after every update."""

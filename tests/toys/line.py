@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 REACH = 0.6
 STRIDE = 0.3
 INSTRUCTIONS = {-1: "go left", 1: "go right"}
-FAULTS = Literal["none", "kill", "exit", "raise", "raise_in_reset", "hang", "nan", "shape", "dtype"]
+FAULTS = Literal[
+    "none", "kill", "exit", "raise", "raise_in_reset", "hang", "hang_in_start", "hang_in_reset",
+    "hang_in_close", "nan", "shape", "dtype",
+]  # fmt: skip
+ELSEWHERE = ("none", "raise_in_reset", "hang_in_start", "hang_in_reset", "hang_in_close")
+"""Faults that no step has."""
+HANG_S = 1000
 
 
 @dataclass
@@ -85,6 +91,8 @@ class Line:
         )
 
     def start(self, lanes: int) -> None:
+        if self.fault == "hang_in_start":
+            time.sleep(HANG_S)
         self._points = {lane: Point(0.0, 1) for lane in range(lanes)}
 
     def reset(self, lane: int, start: Start) -> Observation:
@@ -92,6 +100,8 @@ class Line:
             raise RuntimeError("torch was imported into a simulator worker")
         if self.fault == "raise_in_reset" and self._due():
             raise RuntimeError("the line is broken")
+        if self.fault == "hang_in_reset" and self._due():
+            time.sleep(HANG_S)
         dice = np.random.default_rng((start.seed, start.index, start.split == "eval"))
         self._points[lane] = Point(float(dice.uniform(-0.2, 0.2)), 1 - 2 * (start.index % 2))
         return self._observe(self._points[lane])
@@ -113,7 +123,7 @@ class Line:
                 break
         observation = self._observe(point)
         reward: Any = row["terminated"].astype(np.float32)
-        if self.fault not in ("none", "raise_in_reset") and self._due():
+        if self.fault not in ELSEWHERE and self._due():
             observation, reward = self._fail(observation, reward)
         return StepResult(observation, reward, **row, success=point.arrived)
 
@@ -122,6 +132,8 @@ class Line:
 
     def close(self) -> None:
         self._points.clear()
+        if self.fault == "hang_in_close":
+            time.sleep(HANG_S)
 
     def _observe(self, point: Point) -> Observation:
         shade = np.full((8, 8, 3), int(100 + 50 * max(-2.0, min(2.0, point.x))), np.uint8)
@@ -152,7 +164,7 @@ class Line:
         if self.fault == "raise":
             raise RuntimeError("the line is broken")
         if self.fault == "hang":
-            time.sleep(1000)
+            time.sleep(HANG_S)
         if self.fault == "nan":
             seen.proprio[0] = np.nan
         if self.fault == "shape":

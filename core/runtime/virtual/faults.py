@@ -42,6 +42,8 @@ class Faults:
     """Simulator workers of each cell that take `lag` times as long for everything."""
     lag: float = 10.0
     """See `laggards`."""
+    leak_gib: float = 0.0
+    """Memory that a simulator worker keeps of every episode that it begins."""
     until_s: float | None = None
     """Nothing goes wrong after so many seconds of virtual time, but laggards stay."""
 
@@ -52,7 +54,7 @@ class Faults:
         total = sum(getattr(self, name) for name in PROBABILITIES)
         if total > 1:
             raise ValueError(f"crash and the other probabilities must not exceed 1, got {total}")
-        for name in ("slow_factor", "late_s", "lag"):
+        for name in ("slow_factor", "late_s", "lag", "leak_gib"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
 

@@ -84,6 +84,10 @@ class VirtualLink:
         self._queue.append(Call(0, "meet", meeting, {}, ""))
         self._next()
 
+    def memory(self) -> int:
+        """See `Link.memory`."""
+        return self._worker.memory_bytes if self._alive else 0
+
     def hang_up(self) -> None:
         """See `Link.hang_up`."""
         self._leaving = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,11 +13,11 @@ import numpy as np
 
 from rlvla.core.latency import Latencies, load
 from rlvla.core.runtime.build import layout_of
+from rlvla.core.runtime.recycling import Recycle
+from rlvla.core.runtime.supervised import Deadlines, Supervised
+from rlvla.core.runtime.supervised_shard import SupervisedShard
 from rlvla.core.runtime.supervision import (
-    Deadlines,
-    Supervised,
     SupervisedGenerator,
-    SupervisedShard,
     SupervisedTrainer,
     close,
     start,
@@ -62,6 +63,8 @@ class Virtual:
     """What goes wrong."""
     deadlines: Deadlines = field(default_factory=Deadlines)
     """How long workers may take, in seconds."""
+    recycle: Recycle = field(default_factory=Recycle)
+    """When simulator workers are replaced although they are well; by default never."""
 
     loop_factory = VirtualLoop
     """The event loop that a run on this runtime needs."""
@@ -120,7 +123,7 @@ class Virtual:
             stack.push_async_callback(close, workers)
             await start(workers)
             used = partial(world.units.used, job.placement.shared, self.cells)
-            yield Workers(cells, trainer, used)
+            yield Workers(cells, trainer, used, crew.replaced)
 
 
 class VirtualRows:
@@ -143,6 +146,8 @@ class _Crew:
     """Makes the workers of a job, with the real supervision over virtual links."""
 
     def __init__(self, options: Virtual, job: Job, world: World) -> None:
+        self.replaced = Counter[str]()
+        """Simulator workers, by why they were."""
         self._options = options
         self._job = job
         self._world = world
@@ -158,7 +163,9 @@ class _Crew:
             claims=[claims(self._placement.simulator, cell, number)],
             pace=faults.lag if number in faults.laggards else 1.0,
         )
-        return SupervisedShard(lanes, self._worker(f"simulator-{cell}.{number}", make))
+        worker = self._worker(f"simulator-{cell}.{number}", make)
+        worker.replaced = self.replaced
+        return SupervisedShard(lanes, worker, self._options.recycle)
 
     def generator(self, cell: int, number: int) -> SupervisedGenerator:
         """Return generator `number` of a cell."""

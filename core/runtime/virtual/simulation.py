@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from rlvla.core.evaluation import Evaluation
+    from rlvla.core.paces import Paces
     from rlvla.core.record import Record
     from rlvla.core.runtime.virtual.runtime import Virtual
     from rlvla.core.runtime.virtual.world import World
@@ -106,6 +107,9 @@ class Simulation:
 
     def evaluated(self, moment: str, evaluation: Evaluation) -> None:
         """Keep nothing; see `Record.evaluated`."""
+
+    def paced(self, paces: Paces) -> None:
+        """Keep nothing; see `Record.paced`."""
 
     async def save(self, trainer: TrainerWorker, progress: Progress) -> None:
         """Keep nothing; see `Record.save`."""

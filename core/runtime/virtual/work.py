@@ -110,6 +110,8 @@ class Behaviour(Protocol):
     role: str
     pace: float
     """Everything takes so many times as long."""
+    memory_bytes: int
+    """What it has for itself alone."""
     claims: Sequence[Claim]
     """Of each of its ranks."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rlvla.core.runtime.recycling import GIB
 from rlvla.core.runtime.virtual.work import Stage, Work
 from rlvla.core.types import Acted, Outcome
 
@@ -30,6 +31,7 @@ class Worker:
     dice: random.Random
     start_s: float
     pace: float = 1.0
+    memory_bytes: int = 0
 
     def begin(self, method: str, values: Any, named: Any) -> Work:  # noqa: ANN401 - as they travel
         """Begin a call; see `Behaviour.begin`."""
@@ -95,14 +97,19 @@ class Shard(Worker):
         torn = [into for _, _, into in moves]
         return self._work(seconds, torn, partial(self._step_batch, moves))
 
+    def _leak(self) -> None:
+        self.memory_bytes += round(self.world.faults.leak_gib * GIB)
+
     def _work(self, seconds: float, torn: Sequence[int], finish: Callable[[], Any]) -> Work:
         return Work([Stage(seconds)], finish, partial(self.memory.tear, torn))
 
     def _reset(self, lane: int, start: Start, into: int) -> None:
+        self._leak()
         self._left[lane] = self.world.episodes.max_steps
         self.memory.begun(lane, into, start)
 
     def _replay(self, lane: int, slots: Sequence[int], into: int) -> None:
+        self._leak()
         self._left[lane] = self.world.episodes.max_steps - self.world.episodes.chunk * len(slots)
         self.memory.repeat(lane, slots, into)
 

@@ -51,8 +51,8 @@ class World:
     demonstrated: int = 0
     """Decisions of demonstrations in each optimizer step, beside those of the batch."""
     units: Units = field(default_factory=Units)
-    links: dict[str, VirtualLink] = field(default_factory=dict[str, VirtualLink])
-    """Living workers by name."""
+    links: list[VirtualLink] = field(default_factory=list[VirtualLink])
+    """Living workers; one that is recycled and its successor have the same name."""
     generators: dict[str, VirtualLink] = field(default_factory=dict[str, VirtualLink])
     """Those of them that receive weights."""
     deaths: list[Death] = field(default_factory=list["Death"])
@@ -85,7 +85,7 @@ class World:
 
     def joined(self, link: VirtualLink, role: str) -> None:
         """Note that a worker lives."""
-        self.links[link.name] = link
+        self.links.append(link)
         if self._births[link.name] == 1:
             self.size[role] += len(link.ranks)
         if role == "generator":
@@ -95,10 +95,10 @@ class World:
         """Note that a worker is no more."""
         self.deaths.append(death)
         self.busy[role] = self.busy.get(role, 0.0) + link.busy
-        del self.links[link.name]
+        self.links.remove(link)
         self.generators.pop(link.name, None)
 
     def work(self, role: str) -> float:
         """Return the seconds of finished work of all ranks of a role until now."""
-        living = (link.busy for link in self.links.values() if link.role == role)
+        living = (link.busy for link in self.links if link.role == role)
         return self.busy.get(role, 0.0) + sum(living)

@@ -29,7 +29,7 @@ def test_a_simulator_is_asked_to_show_something_only_if_it_is_meant_to() -> None
 
 
 def test_silence_ends(tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match=r"said nothing within 0\.2 s in .*python"):
+    with pytest.raises(PluginError, match=r"passed its start time-out of 0\.2 s in .*python"):
         ask(Line(), _script(tmp_path, "exec sleep 100"), within=0.2)
 
 

@@ -91,8 +91,12 @@ def _ears(pid: int) -> list[str]:
         return []
 
 
-@pytest.mark.parametrize(("fault", "reason"), [("exit", "crash"), ("hang", "hang")])
-def test_a_worker_that_ends_or_hangs_is_replaced(tmp_path: Path, fault: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "reason", "told"), [("exit", "crash", "crash"), ("hang", "hang", "step_timeout")]
+)
+def test_a_worker_that_ends_or_hangs_is_replaced(
+    tmp_path: Path, fault: str, reason: str, told: str
+) -> None:
     rows = run(
         tmp_path,
         *(f"simulator.fault={fault}", "simulator.after=40", f"simulator.once={tmp_path / 'once'}"),
@@ -100,8 +104,16 @@ def test_a_worker_that_ends_or_hangs_is_replaced(tmp_path: Path, fault: str, rea
     )
     assert (tmp_path / "once").exists()
     assert rows[-1]["ledger/trained"] == 3 * 32
+    assert rows[-1][f"replaced/{told}"] == 1
     lost = {name for name in rows[-1] if name.startswith("ledger/dropped_")}
     assert lost <= {f"ledger/dropped_{reason}"}
+
+
+def test_workers_are_recycled_and_nothing_is_lost(tmp_path: Path) -> None:
+    rows = run(tmp_path, "runtime={type: local, recycle: {episodes: 7}}", "budget.updates=8")
+    assert rows[-1]["ledger/trained"] == 8 * 32
+    assert rows[-1]["replaced/recycled"] > 2
+    assert not any(name.startswith("ledger/dropped_") for name in rows[-1])
 
 
 def test_what_a_simulator_breaks_is_dropped_and_told_in_its_log(tmp_path: Path) -> None:

@@ -19,11 +19,13 @@ from rlvla.core.errors import LaneLostError, PluginError
 from rlvla.core.memory import SharedMemory
 from rlvla.core.placement import Resources
 from rlvla.core.runtime.build import layout_of
-from rlvla.core.runtime.calls import AnswerError, Calls, WorkerDiedError
+from rlvla.core.runtime.calls import AnswerError, Calls, Within, WorkerDiedError
 from rlvla.core.runtime.local import Local
 from rlvla.core.runtime.process import Launch
+from rlvla.core.runtime.recycling import Recycle
 from rlvla.core.runtime.shard_job import shard_job
-from rlvla.core.runtime.supervision import Deadlines, Supervised, SupervisedShard
+from rlvla.core.runtime.supervised import Deadlines, Supervised
+from rlvla.core.runtime.supervised_shard import NEVER, SupervisedShard
 from rlvla.core.slots import Slots
 from rlvla.core.types import Start
 from rlvla.core.workers import Job
@@ -33,12 +35,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 START = Start("go", "train", 0)
+SOON = Within("start", 30)
 
 
 def with_shard(
     logs: Path,
     line: Line,
     body: Callable[[SupervisedShard, Slots], Awaitable[None]],
+    *,
+    recycle: Recycle = NEVER,
     **deadlines: float,
 ) -> None:
     """Run `body` with a shard of two lanes and the rows that it shares."""
@@ -54,7 +59,7 @@ def with_shard(
         launch = Launch(slots=rows.fd, weights=weights.fd, turns=weights.fd, logs=logs)
         recipe = ("shard", describe(shard_job(job, 0)))
         worker = Supervised("simulator-0", launch.connect, Deadlines(**deadlines), recipe)
-        shard = SupervisedShard([0, 1], worker)
+        shard = SupervisedShard([0, 1], worker, recycle)
         try:
             await shard.ready()
             await body(shard, slots)
@@ -98,10 +103,60 @@ def test_a_hung_worker_is_killed_when_its_call_is_overdue_and_not_before(tmp_pat
         for one in lost:
             assert isinstance(one, LaneLostError)
             assert one.reason == "hang"
-            assert "simulator-0 did not answer within 0.5 s" in str(one)
+            assert "simulator-0 passed its step time-out of 0.5 s" in str(one)
 
     line = Line(fault="hang", after=3, delay_s=0.3)
     with_shard(tmp_path, line, body, step=0.5)
+
+
+def test_each_time_out_is_told_by_its_name(tmp_path: Path) -> None:
+    async def resets(shard: SupervisedShard, slots: Slots) -> None:
+        del slots
+        with pytest.raises(LaneLostError, match="lane 0: simulator-0 passed its reset time-out"):
+            await shard.reset(0, START, into=0)
+
+    async def nothing(shard: SupervisedShard, slots: Slots) -> None:
+        del shard, slots
+
+    with_shard(tmp_path, Line(fault="hang_in_reset", after=1), resets, reset=0.3)
+    with pytest.raises(WorkerDiedError, match=r"simulator-0 passed its start time-out of 3 s"):
+        with_shard(tmp_path, Line(fault="hang_in_start"), nothing, start=3)
+
+
+def test_a_worker_that_does_not_close_is_killed_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body(shard: SupervisedShard, slots: Slots) -> None:
+        del slots
+        await shard.reset(0, START, into=0)
+
+    with_shard(tmp_path, Line(fault="hang_in_close"), body, close=0.3)
+    assert workers_of() == []
+    (told,) = caplog.messages
+    assert told == "simulator-0 passed its close time-out of 0.3 s and was killed"
+
+
+def test_a_worker_that_has_too_much_memory_is_replaced_when_its_episodes_are_over(
+    tmp_path: Path,
+) -> None:
+    async def body(shard: SupervisedShard, slots: Slots) -> None:
+        await shard.reset(0, START, into=0)
+        (first,) = workers_of()
+        await shard.reset(1, START, into=1)
+        assert first in workers_of()
+        assert len(workers_of()) == 2
+        outcome = await shard.step(0, 0, into=2)  # its episode goes on where it was
+        assert (outcome.steps, outcome.done) == (1, False)
+        assert slots.read([2], "observation")["proprio"][0] > 0
+        await shard.reset(0, START, into=3)
+        for _ in range(500):
+            if first not in workers_of():
+                break
+            await asyncio.sleep(0.02)
+        assert first not in workers_of()
+        assert (await shard.step(1, 1, into=4)).steps == 1
+
+    with_shard(tmp_path, Line(), body, recycle=Recycle(memory_gib=0.001))
 
 
 def test_an_expert_and_what_it_needs_cross_the_process_boundary(tmp_path: Path) -> None:
@@ -121,13 +176,13 @@ def test_a_worker_that_cannot_be_built_says_why_and_is_gone(tmp_path: Path) -> N
             launch = Launch(slots=fd, weights=fd, turns=fd, logs=tmp_path)
             worker = Calls("simulator-0", launch.connect)
             with pytest.raises(AnswerError, match="KeyError: 'simulator'") as caught:
-                await worker.call("build", "trainer", {}, within=30)
+                await worker.call("build", "trainer", {}, within=SOON)
             assert caught.value.kind == "error"
             began = time.monotonic()
-            await worker.close(30)
+            await worker.close(SOON)
             assert time.monotonic() - began < 5
             with pytest.raises(WorkerDiedError, match="simulator-0 has ended"):
-                await worker.call("step", within=1)
+                await worker.call("step", within=SOON)
 
     asyncio.run(main())
     assert "KeyError" in (tmp_path / "simulator-0.log").read_text()
@@ -164,11 +219,13 @@ def test_a_worker_has_the_cores_and_the_device_of_its_placement(tmp_path: Path) 
             )
             worker = Calls("generator-3", launch.connect)
             with pytest.raises(AnswerError):  # it has bound itself before it answers
-                await worker.call("build", "generator", {}, within=30)
+                await worker.call("build", "generator", {}, within=SOON)
             (pid,) = workers_of()
             assert os.sched_getaffinity(pid) == {core}
             assert b"CUDA_VISIBLE_DEVICES=7" in _environment(pid)
-            await worker.close(30)
+            assert 1 << 20 < worker.memory < 1 << 30
+            await worker.close(SOON)
+            assert worker.memory == 0
 
     asyncio.run(main())
 

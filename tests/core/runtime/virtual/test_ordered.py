@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from toys.plugin import toy_manifest
 
-from rlvla.core.runtime.supervision import Deadlines
+from rlvla.core.runtime.supervised import Deadlines
 from rlvla.core.runtime.virtual.faults import Faults
 from rlvla.core.runtime.virtual.loop import run_virtually
 from rlvla.core.runtime.virtual.runtime import Virtual
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rlvla.core.latency import Latencies
 
 FAULTS = Faults(crash=0.02, hang=0.01, slow=0.02, error=0.02, duplicated=0.02, late=0.05)
-DEADLINES = Deadlines(start=10, reset=60, step=60, model=600, grace=1)
+DEADLINES = Deadlines(start=10, reset=60, step=60, model=600, close=1)
 
 
 @pytest.mark.parametrize("eta", [0, 1, 3])

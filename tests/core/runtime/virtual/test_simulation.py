@@ -9,7 +9,7 @@ import pytest
 from toys.plugin import toy_manifest
 
 from rlvla.core.latency import Curve
-from rlvla.core.runtime.supervision import Deadlines
+from rlvla.core.runtime.supervised import Deadlines
 from rlvla.core.runtime.virtual.faults import Faults
 from rlvla.core.runtime.virtual.loop import run_virtually
 from rlvla.core.runtime.virtual.runtime import Virtual
@@ -100,7 +100,7 @@ def _chaos(seed: int, latencies: Latencies, *, cells: int = 1) -> Virtual:
     faults = Faults(
         crash=0.003, hang=0.002, slow=0.02, error=0.01, unanswered=0.002, duplicated=0.05, late=0.05
     )
-    deadlines = Deadlines(start=50, reset=50, step=30, model=30, grace=5)
+    deadlines = Deadlines(start=50, reset=50, step=30, model=30, close=5)
     return Virtual(
         latencies=latencies, seed=seed, ending=0.05, faults=faults, deadlines=deadlines, cells=cells
     )

@@ -50,7 +50,8 @@ async def _segment(cell: Cell, lane: int, slots: range, *, number: int = 0) -> S
     for slot in slots[:-1]:
         acted = await cell.generators[0].act([_request(lane, slot)], version=0, rows=1)
         versions.append(acted.version)
-        await shard.step(lane, slot, into=slot + 1)
+        if (await shard.step(lane, slot, into=slot + 1)).done:
+            await shard.reset(lane, START, into=slot + 1)
     bootstrap = (*[-1] * (len(versions) - 1), slots[-1])
     return Segment(lane, tuple(slots[:-1]), bootstrap, tuple(versions), number)
 
