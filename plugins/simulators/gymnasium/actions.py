@@ -21,11 +21,8 @@ class Actions:
     space: spaces.Space[Any]
     low: tuple[float, ...]
     high: tuple[float, ...]
-
-    @property
-    def discrete(self) -> bool:
-        """Whether they are whole numbers."""
-        return bool(np.issubdtype(self.space.dtype, np.integer))
+    discrete: bool
+    """They are whole numbers."""
 
     def take(self, action: NDArray[np.float32]) -> Any:  # noqa: ANN401 - what the space holds
         """Return what the environment takes for a vector, float32 [D]."""
@@ -41,7 +38,7 @@ def actions_of(space: spaces.Space[Any], env: str) -> Actions:
     if not np.isfinite(bounds).all():
         raise ValueError(f"env {env!r} must bound its actions, it takes {space}")
     low, high = (tuple(np.ravel(bound).tolist()) for bound in bounds)
-    return Actions(space, low, high)
+    return Actions(space, low, high, discrete=bool(np.issubdtype(space.dtype, np.integer)))
 
 
 def _bounds(space: spaces.Space[Any]) -> tuple[Array, Array] | None:

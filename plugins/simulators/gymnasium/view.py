@@ -116,7 +116,7 @@ def _entries(space: spaces.Space[Any], keys: tuple[str | int, ...] = ()) -> Iter
     if not isinstance(space, spaces.Dict | spaces.Tuple):
         yield Entry(keys, space)
         return
-    parts: Any = space.spaces
+    parts = cast("Any", space.spaces)
     for key, part in parts.items() if isinstance(space, spaces.Dict) else enumerate(parts):
         yield from _entries(part, (*keys, key))
 
@@ -136,8 +136,10 @@ def _check(entry: Entry, env: str) -> None:
 
 
 def _flat(entries: Sequence[Entry], observed: object) -> NDArray[np.float32]:
+    if not entries:
+        return np.zeros(0, np.float32)
     numbers: list[Any] = [spaces.flatten(one.space, one.of(observed)) for one in entries]
-    return np.concatenate([np.zeros(0, np.float32), *numbers], dtype=np.float32, casting="unsafe")
+    return np.concatenate(numbers, dtype=np.float32, casting="unsafe")
 
 
 def _drawn(env: Env, size: tuple[int, int]) -> NDArray[np.uint8]:

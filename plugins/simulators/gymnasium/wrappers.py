@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rlvla.core.suggest import suggest
 
@@ -36,15 +36,15 @@ def wrapped(env: Env, wrappers: Sequence[str | Wrapper]) -> Env:
     return env
 
 
-def _put(wrapper: Wrapper, env: Env) -> Any:  # noqa: ANN401 - an environment
+def _put(wrapper: Wrapper, env: Env) -> Env:
     import gymnasium
 
     name, found = wrapper.name, _found(wrapper.name)
     try:
-        made: Any = found(env, **wrapper.kwargs)
+        made: Env = found(env, **wrapper.kwargs)
     except (TypeError, ValueError, AssertionError, gymnasium.error.Error) as error:
         raise ValueError(f"wrappers: {name!r} does not fit: {error}") from error
-    if not isinstance(made, gymnasium.Env):
+    if not isinstance(cast("object", made), gymnasium.Env):
         raise ValueError(f"wrappers: {name!r} must make an environment, it made {made!r}")
     return made
 
