@@ -10,6 +10,13 @@ from gymnasium.spaces import Box, Dict, Discrete, Tuple
 
 LIMIT = 4
 """Steps after which an episode is cut."""
+VIEWS: dict[str, Any] = {"left": Box(0, 255, (2, 3, 3), np.uint8)}
+PARTS: dict[str, Any] = {
+    "views": Dict(VIEWS),
+    "top": Box(0, 255, (4, 5, 3), np.uint8),
+    "goal": Discrete(3, start=1),
+    "arms": Tuple((Box(-1, 9, (2,), np.float64), Box(0, 9, (), np.int64))),
+}
 
 
 class Desk(gymnasium.Env[Any, Any]):
@@ -22,14 +29,7 @@ class Desk(gymnasium.Env[Any, Any]):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 5}  # noqa: RUF012 - as gymnasium has it
 
-    observation_space = Dict(
-        {
-            "views": Dict({"left": Box(0, 255, (2, 3, 3), np.uint8)}),
-            "top": Box(0, 255, (4, 5, 3), np.uint8),
-            "goal": Discrete(3, start=1),
-            "arms": Tuple((Box(-1, 9, (2,), np.float64), Box(0, 9, (), np.int64))),
-        }
-    )
+    observation_space = Dict(PARTS)
     action_space = Box(-1, 1, (1,))
 
     def __init__(

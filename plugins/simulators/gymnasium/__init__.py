@@ -95,9 +95,20 @@ class Gymnasium(Live[Played]):
         """What a policy is told."""
         return self.env if self.instruction is None else self.instruction
 
-    @cached_property
+    @property
     def spec(self) -> SimulatorSpec:
         """What is shown and taken; makes the environment once to learn it."""
+        return self._learnt
+
+    def start(self, lanes: int) -> None:
+        """Make an environment for each lane."""
+        from rlvla.plugins.simulators.gymnasium.environments import Environments
+
+        self._choose_opengl()
+        self._live = Environments(self, lanes)
+
+    @cached_property
+    def _learnt(self) -> SimulatorSpec:
         from rlvla.plugins.simulators.gymnasium.actions import actions_of
         from rlvla.plugins.simulators.gymnasium.environment import limit_of, make
         from rlvla.plugins.simulators.gymnasium.view import View
@@ -119,13 +130,6 @@ class Gymnasium(Live[Played]):
             )
         finally:
             made.close()
-
-    def start(self, lanes: int) -> None:
-        """Make an environment for each lane."""
-        from rlvla.plugins.simulators.gymnasium.environments import Environments
-
-        self._choose_opengl()
-        self._live = Environments(self, lanes)
 
     def _choose_opengl(self) -> None:
         """MuJoCo wants to know before it is imported, which making an environment may do."""

@@ -86,7 +86,8 @@ def _corridor() -> None:
     gymnasium.register("Corridor-v0", _make, max_episode_steps=6)
     gymnasium.register("Endless-v0", _make)
     for kind in (Switches, Dials, Letters, Unbounded, Steps):
-        gymnasium.register(f"{kind.__name__}-v0", kind, max_episode_steps=6)
+        place = f"{__name__}:{kind.__name__}"
+        gymnasium.register(f"{kind.__name__}-v0", place, max_episode_steps=6)
 
 
 def test_an_environment_of_vectors_keeps_the_contract() -> None:

@@ -17,6 +17,28 @@ if TYPE_CHECKING:
 
 DESK = "toys.desk:Desk-v0"
 START = Start(DESK, "train", 0)
+INNER: dict[str, Any] = {"b": Text(5)}
+OUTER: dict[str, Any] = {"a": Dict(INNER)}
+UNFIT: list[tuple[Any, dict[str, Any], str]] = [
+    (Text(5), {}, r"must observe images and numbers, 'observation' is Text\(.*\); a wrapper"),
+    (OneOf((Box(0, 1, ()),)), {}, "must observe images and numbers, 'observation' is OneOf"),
+    (Dict(OUTER), {}, "env 'Blind-v0' must observe images and numbers, 'a.b' is Text"),
+    (
+        Box(0, 255, (3, 8, 8), np.uint8),
+        {},
+        r"uint8 \[height, width, 3\], 'observation' is \[3, 8, 8\]; a wrapper may turn it",
+    ),
+    (
+        Box(0, 255, (8, 8, 3), np.uint8),
+        {"pixels": (8, 8)},
+        "pixels: env 'Blind-v0' observes a camera 'front' itself",
+    ),
+    (
+        Box(0, 1, (2,)),
+        {"privileged": ["goal"]},
+        "privileged: env 'Blind-v0' observes no numbers 'goal', it observes observation",
+    ),
+]
 
 
 class Blind(gymnasium.Env[Any, Any]):
@@ -30,9 +52,17 @@ class Blind(gymnasium.Env[Any, Any]):
         self.render_mode = render_mode
 
 
+class Unseen(Blind):
+    """Cannot be drawn, either."""
+
+    metadata: dict[str, Any] = {"render_modes": ["human"]}  # noqa: RUF012 - as gymnasium has it
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _blind() -> None:
-    gymnasium.register("Blind-v0", Blind, max_episode_steps=6)
+    for kind in (Blind, Unseen):
+        place = f"{__name__}:{kind.__name__}"
+        gymnasium.register(f"{kind.__name__}-v0", place, max_episode_steps=6)
 
 
 def _played(**options: Any) -> Gymnasium:  # noqa: ANN401
@@ -95,30 +125,7 @@ def test_what_is_drawn_is_the_front_camera_and_is_drawn_once_for_each_decision()
 
 @pytest.mark.parametrize(
     ("space", "options", "message"),
-    [
-        (Text(5), {}, r"must observe images and numbers, 'observation' is Text\(.*\); a wrapper"),
-        (OneOf((Box(0, 1, ()),)), {}, "must observe images and numbers, 'observation' is OneOf"),
-        (
-            Dict({"a": Dict({"b": Text(5)})}),
-            {},
-            "env 'Blind-v0' must observe images and numbers, 'a.b' is Text",
-        ),
-        (
-            Box(0, 255, (3, 8, 8), np.uint8),
-            {},
-            r"uint8 \[height, width, 3\], 'observation' is \[3, 8, 8\]; a wrapper may turn it",
-        ),
-        (
-            Box(0, 255, (8, 8, 3), np.uint8),
-            {"pixels": (8, 8)},
-            "pixels: env 'Blind-v0' observes a camera 'front' itself",
-        ),
-        (
-            Box(0, 1, (2,)),
-            {"privileged": ["goal"]},
-            "privileged: env 'Blind-v0' observes no numbers 'goal', it observes observation",
-        ),
-    ],
+    UNFIT,
 )
 def test_what_cannot_be_shown_is_explained(
     space: Any,  # noqa: ANN401
@@ -130,10 +137,10 @@ def test_what_cannot_be_shown_is_explained(
 
 
 def test_an_environment_that_draws_nothing_is_told() -> None:
-    dot = Gymnasium(env="toys.dot:Unlimited-v0", max_steps=5, pixels=(8, 8))
-    told = pytest.raises(ValueError, match=r"pixels: env .* has no render mode rgb_array, only \[")
+    unseen = Gymnasium(env="Unseen-v0", kwargs={"space": Box(0, 1, (2,))}, pixels=(8, 8))
+    told = pytest.raises(ValueError, match=r"pixels: env 'Unseen-v0' .* rgb_array, only \['human'")
     with pytest.warns(UserWarning, match="render_mode='rgb_array' that is not in"), told:
-        _ = dot.spec
+        _ = unseen.spec
 
 
 @pytest.mark.parametrize(
@@ -147,7 +154,10 @@ def test_an_environment_that_draws_nothing_is_told() -> None:
 def test_a_failed_drawing_is_explained(
     drawing: Callable[[], object], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(toys.desk.Desk, "render", lambda _: drawing())
+    def draw(_: object) -> object:
+        return drawing()
+
+    monkeypatch.setattr(toys.desk.Desk, "render", draw)
     desk = _played(pixels=(8, 8))
     with pytest.raises(RuntimeError, match=message):
         desk.reset(0, START)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+from operator import mul
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -54,7 +56,7 @@ def test_wrappers_are_gymnasium_s_own_or_those_of_a_module_with_arguments() -> N
 def test_the_first_wrapper_is_the_innermost() -> None:
     rescaled = {"name": "RescaleAction", "kwargs": {"min_action": -1, "max_action": 1}}
     clipped = {"name": "ClipReward", "kwargs": {"max_reward": 0.3}}
-    doubled = {"name": "TransformReward", "kwargs": {"func": lambda reward: 2 * reward}}
+    doubled = {"name": "TransformReward", "kwargs": {"func": partial(mul, 2)}}
     assert _moved([rescaled], 0.5).reward == pytest.approx(0.25)
     assert _moved([clipped, doubled], 0.5).reward == pytest.approx(0.6)
     assert _moved([doubled, clipped], 0.5).reward == pytest.approx(0.3)
