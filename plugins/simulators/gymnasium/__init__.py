@@ -57,9 +57,10 @@ class Gymnasium(Live[Played]):
     `module:Class`; with arguments, `{name: RescaleAction, kwargs: {min_action: -1, ...}}`."""
     reset_options: dict[str, Any] = field(default_factory=dict[str, Any])
     """What every reset is told as `options`."""
-    pixels: tuple[int, int] | None = None
+    pixels: list[int] = field(default_factory=list[int])
     """Height and width of an image that the environment draws for the camera `front`, once for
-    each decision. It is resized to that unless it is drawn so, which some do by `kwargs`."""
+    each decision; empty for none. It is resized to that unless it is drawn so, which many do by
+    `kwargs: {height: ..., width: ...}`, and faster."""
     render: Literal["auto", "egl", "osmesa"] | None = None
     """By what OpenGL environments of MuJoCo draw; `auto` takes the first that works here."""
     privileged: list[str] = field(default_factory=list[str])
@@ -81,7 +82,7 @@ class Gymnasium(Live[Played]):
             raise ValueError(f"max_steps must be at least 1, got {self.max_steps}")
         if self.control_hz is not None and not self.control_hz > 0:
             raise ValueError(f"control_hz must be positive, got {self.control_hz}")
-        if self.pixels is not None and min(self.pixels) < 1:
+        if self.pixels and (len(self.pixels) != 2 or min(self.pixels) < 1):
             raise ValueError(f"pixels must be height and width of at least 1, got {self.pixels}")
         encode_instruction(self.told)
 

@@ -21,11 +21,11 @@ def make(options: Gymnasium) -> Env:
     arguments = dict[str, Any]()
     if options.max_steps is not None:
         arguments["max_episode_steps"] = options.max_steps
-    if options.pixels is not None:
+    if options.pixels:
         arguments["render_mode"] = "rgb_array"
     made = wrapped(_made(options, arguments), options.wrappers)
     modes = made.metadata.get("render_modes", [])
-    if options.pixels is not None and "rgb_array" not in modes:
+    if options.pixels and "rgb_array" not in modes:
         made.close()
         raise ValueError(f"pixels: env {options.env!r} has no render mode rgb_array, only {modes}")
     return made
@@ -47,8 +47,8 @@ def _made(options: Gymnasium, arguments: dict[str, Any]) -> Env:
         return gymnasium.make(name, disable_env_checker=True, **arguments, **options.kwargs)
     except ImportError as error:
         raise ValueError(
-            f"env {name!r} cannot be made: {error}; install its package here, or name by `python:` "
-            "an environment that has it"
+            f"env {name!r} cannot be made, install its package here or name by `python:` an "
+            f"environment that has it: {error}"
         ) from error
     except gymnasium.error.Error as error:
         raise ValueError(f"env {name!r} cannot be made: {error}") from error

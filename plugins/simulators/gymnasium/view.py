@@ -75,8 +75,10 @@ class View:
     @property
     def cameras(self) -> dict[str, tuple[int, int]]:
         """Heights and widths of the images by name."""
-        drawn = {} if self._options.pixels is None else {FRONT: self._options.pixels}
-        return {name: (one.shape[0], one.shape[1]) for name, one in self._images.items()} | drawn
+        sizes = {name: one.shape[:2] for name, one in self._images.items()}
+        if self._options.pixels:
+            sizes[FRONT] = tuple(self._options.pixels)
+        return {name: (height, width) for name, (height, width) in sizes.items()}
 
     @property
     def proprio(self) -> int:
@@ -91,7 +93,7 @@ class View:
     def of(self, env: Env, observed: object) -> Observation:
         """Return what is shown after `observed`; draws the environment if options say so."""
         images = {name: np.asarray(one.of(observed)) for name, one in self._images.items()}
-        if self._options.pixels is not None:
+        if self._options.pixels:
             images[FRONT] = _drawn(env, self._options.pixels)
         return Observation(
             images=images,
@@ -102,7 +104,7 @@ class View:
 
     def _check_options(self, numbers: dict[str, Entry]) -> None:
         env = self._options.env
-        if self._options.pixels is not None and FRONT in self._images:
+        if self._options.pixels and FRONT in self._images:
             raise ValueError(f"pixels: env {env!r} observes a camera {FRONT!r} itself")
         for name in self._options.privileged:
             if name not in numbers:
@@ -142,7 +144,7 @@ def _flat(entries: Sequence[Entry], observed: object) -> NDArray[np.float32]:
     return np.concatenate(numbers, dtype=np.float32, casting="unsafe")
 
 
-def _drawn(env: Env, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _drawn(env: Env, size: Sequence[int]) -> NDArray[np.uint8]:
     try:
         frame = cast("Array | None", env.render())
     except Exception as error:
@@ -152,7 +154,7 @@ def _drawn(env: Env, size: tuple[int, int]) -> NDArray[np.uint8]:
         ) from error
     if frame is None or frame.dtype != np.uint8 or frame.shape[2:] != (3,):
         raise RuntimeError(f"pixels: the environment must draw uint8 [H, W, 3], it drew {frame}")
-    if frame.shape[:2] == size:
-        return frame
     height, width = size
+    if frame.shape[:2] == (height, width):
+        return frame
     return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BOX))

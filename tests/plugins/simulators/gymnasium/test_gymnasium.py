@@ -181,7 +181,8 @@ def test_an_unfit_environment_is_explained(options: dict[str, Any], message: str
         ({"lanes": 0}, "lanes must be at least 1, got 0"),
         ({"max_steps": 0}, "max_steps must be at least 1, got 0"),
         ({"control_hz": 0.0}, "control_hz must be positive, got 0"),
-        ({"pixels": [0, 64]}, r"pixels must be height and width of at least 1, got \(0, 64\)"),
+        ({"pixels": [0, 64]}, r"pixels must be height and width of at least 1, got \[0, 64\]"),
+        ({"pixels": [64]}, r"pixels must be height and width of at least 1, got \[64\]"),
         ({"instruction": "go " * 50}, "instruction has 150 bytes, at most 128 fit"),
     ],
 )

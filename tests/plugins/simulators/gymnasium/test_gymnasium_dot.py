@@ -124,7 +124,7 @@ def test_every_part_of_a_start_but_the_task_changes_the_episode(dot: Gymnasium) 
     ("options", "name", "words"),
     [
         ({"env": "Nowhere-v0"}, "env", "env 'Nowhere-v0' cannot be made"),
-        ({"env": "nowhere:Dot-v0"}, "env", "cannot be made: No module named 'nowhere'"),
+        ({"env": "nowhere:Dot-v0"}, "env", "environment that has it: No module named 'nowhere'"),
         ({"env": "Dot-v0", "kwargs": {"color": 1}}, "kwargs", "kwargs do not fit"),
         (
             {"env": "Dot-v0", "max_steps": 2, "kwargs": {"max_episode_steps": 3}},

@@ -54,7 +54,7 @@ def test_the_contract_is_kept(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"env": REACH, "pixels": (32, 32), "kwargs": {"width": 32, "height": 32}, "max_steps": 4},
+        {"env": REACH, "pixels": [32, 32], "kwargs": {"width": 32, "height": 32}, "max_steps": 4},
         {"env": ALOHA, "kwargs": {"obs_type": "pixels_agent_pos"}, "max_steps": 2},
     ],
 )
@@ -73,7 +73,7 @@ def test_what_is_observed_has_its_place() -> None:
     assert (spec.max_steps, spec.control_hz) == (50, 25)
     pixels = {"obs_type": "pixels_agent_pos"}
     spec = Gymnasium(env=PUSHT, kwargs=pixels).spec
-    assert (spec.proprio, dict(spec.cameras)) == (2, {"pixels": (96, 96)})
+    assert (spec.proprio, dict(spec.cameras)) == (2, {"pixels": [96, 96]})
     assert (spec.max_steps, spec.control_hz, spec.action_high) == (300, 10, (512, 512))
 
 

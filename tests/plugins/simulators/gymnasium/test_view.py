@@ -30,7 +30,7 @@ UNFIT: list[tuple[Any, dict[str, Any], str]] = [
     ),
     (
         Box(0, 255, (8, 8, 3), np.uint8),
-        {"pixels": (8, 8)},
+        {"pixels": [8, 8]},
         "pixels: env 'Blind-v0' observes a camera 'front' itself",
     ),
     (
@@ -75,7 +75,7 @@ def _played(**options: Any) -> Gymnasium:  # noqa: ANN401
     "options",
     [
         {"env": DESK},
-        {"env": DESK, "pixels": (8, 8), "privileged": ["goal", "arms.1"]},
+        {"env": DESK, "pixels": [8, 8], "privileged": ["goal", "arms.1"]},
         {"env": DESK, "on_success": "end"},
         {"env": "FrozenLake-v1", "max_steps": 8},
         {"env": "Blackjack-v1", "max_steps": 8},
@@ -114,7 +114,7 @@ def test_all_of_an_array_may_be_for_training_alone() -> None:
 
 
 def test_what_is_drawn_is_the_front_camera_and_is_drawn_once_for_each_decision() -> None:
-    desk = _played(pixels=(4, 4))
+    desk = _played(pixels=[4, 4])
     assert desk.spec.cameras["front"] == (4, 4)
     desk.reset(0, START)
     seen = desk.step(0, np.zeros((3, 1), np.float32)).observation
@@ -137,7 +137,7 @@ def test_what_cannot_be_shown_is_explained(
 
 
 def test_an_environment_that_draws_nothing_is_told() -> None:
-    unseen = Gymnasium(env="Unseen-v0", kwargs={"space": Box(0, 1, (2,))}, pixels=(8, 8))
+    unseen = Gymnasium(env="Unseen-v0", kwargs={"space": Box(0, 1, (2,))}, pixels=[8, 8])
     told = pytest.raises(ValueError, match=r"pixels: env 'Unseen-v0' .* rgb_array, only \['human'")
     with pytest.warns(UserWarning, match="render_mode='rgb_array' that is not in"), told:
         _ = unseen.spec
@@ -158,7 +158,7 @@ def test_a_failed_drawing_is_explained(
         return drawing()
 
     monkeypatch.setattr(toys.desk.Desk, "render", draw)
-    desk = _played(pixels=(8, 8))
+    desk = _played(pixels=[8, 8])
     with pytest.raises(RuntimeError, match=message):
         desk.reset(0, START)
     desk.close()
