@@ -40,7 +40,7 @@ class Gymnasium(Live[Played]):
     pins: ClassVar[Pins] = Pins(
         requirements=tuple(Path(__file__).with_name("requirements.txt").read_text().split()),
         megabytes=850,
-        pythons="3.11 or newer",
+        pythons="3.11 or 3.12",
         note="It holds Gymnasium-Robotics, gym-pusht and gym-aloha: their environments are "
         "gymnasium_robotics:FetchReach-v4, gym_pusht/PushT-v0, gym_aloha/AlohaTransferCube-v0 ...",
     )
@@ -126,7 +126,7 @@ class Gymnasium(Live[Played]):
                 action_low=actions.low,
                 action_high=actions.high,
                 discrete=actions.discrete,
-                max_steps=limit_of(made),
+                max_steps=limit_of(made, self.env),
                 control_hz=float(rate),
             )
         finally:

@@ -31,12 +31,11 @@ def make(options: Gymnasium) -> Env:
     return made
 
 
-def limit_of(env: Env) -> int:
-    """Return the actions after which the environment cuts an episode."""
+def limit_of(env: Env, name: str) -> int:
+    """Return the actions after which an environment cuts an episode; raise ValueError if none."""
     limit = None if env.spec is None else env.spec.max_episode_steps
     if limit is None:
-        name = "of this class" if env.spec is None else repr(env.spec.id)
-        raise ValueError(f"max_steps is needed: env {name} has no limit of its own")
+        raise ValueError(f"max_steps is needed: env {name!r} has no limit of its own")
     return limit
 
 

@@ -73,7 +73,7 @@ def test_what_is_observed_has_its_place() -> None:
     assert (spec.max_steps, spec.control_hz) == (50, 25)
     pixels = {"obs_type": "pixels_agent_pos"}
     spec = Gymnasium(env=PUSHT, kwargs=pixels).spec
-    assert (spec.proprio, dict(spec.cameras)) == (2, {"pixels": [96, 96]})
+    assert (spec.proprio, dict(spec.cameras)) == (2, {"pixels": (96, 96)})
     assert (spec.max_steps, spec.control_hz, spec.action_high) == (300, 10, (512, 512))
 
 

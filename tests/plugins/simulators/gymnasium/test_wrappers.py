@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rlvla.core.component import build
-from rlvla.core.testing import check_simulator
+from rlvla.core.testing import ConformanceError, check_simulator
 from rlvla.core.types import Start
 from rlvla.plugins.simulators.gymnasium import Gymnasium
 
@@ -73,6 +73,11 @@ def test_the_first_wrapper_is_the_innermost() -> None:
 )
 def test_a_wrapped_environment_keeps_the_contract(wrappers: list[Any]) -> None:
     check_simulator(build(Gymnasium, {"env": DOT, "wrappers": wrappers}))
+
+
+def test_a_wrapper_that_carries_anything_over_to_the_next_episode_is_caught() -> None:
+    with pytest.raises(ConformanceError, match="equal starts and actions must show the same"):
+        check_simulator(Gymnasium(env=DOT, wrappers=["NormalizeObservation"]))
 
 
 def test_bounds_and_limit_are_those_within_the_wrappers() -> None:
