@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-import rlvla
 from rlvla.core.elsewhere import elsewhere
 from rlvla.plugins.simulators.gymnasium import Gymnasium
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 def test_the_pins_are_exact_and_ask_for_no_torch() -> None:
@@ -28,23 +29,13 @@ def test_an_environment_of_a_package_that_is_not_there_is_told() -> None:
 
 
 def test_an_environment_is_known_here_though_its_package_is_elsewhere(
-    gymnasium_python: Path,
+    interpreter_of: Callable[[str], Path],
 ) -> None:
     pusht = Gymnasium(env="gym_pusht/PushT-v0", instruction="push the T onto its mark")
-    told = elsewhere(pusht, gymnasium_python, within=60)
+    told = elsewhere(pusht, interpreter_of("gymnasium"), within=120)
     assert told.tasks == ("gym_pusht/PushT-v0",)
     assert (told.spec.proprio, told.spec.max_steps, told.spec.control_hz) == (5, 300, 10)
 
 
-def test_the_adapter_is_the_packages(gymnasium_python: Path) -> None:
-    """What needs the packages, in the interpreter that has them."""
-    tests = [gymnasium_python, "-m", "pytest", "--noconftest", "-q", "-c", "/dev/null"]
-    done = subprocess.run(
-        [*tests, "-p", "no:cacheprovider", Path(__file__).with_name("test_package.py")],
-        env={**os.environ, "PYTHONPATH": str(Path(rlvla.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-8000:]
-    assert " passed" in done.stdout
+def test_the_adapter_is_the_packages(run_package_tests: Callable[[str], None]) -> None:
+    run_package_tests("gymnasium")
