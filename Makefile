@@ -9,7 +9,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check install --constraint cons
 quickstart: $(VENV)/ready
 	$(BIN)/rlvla run quickstart
 
-test: $(VENV)/ready .venv-metaworld/ready
+test: $(VENV)/ready .venv-gymnasium/ready .venv-metaworld/ready
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet

@@ -6,9 +6,11 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlvla.core.testing.simulator import check_simulator
+from rlvla.core.component import OptionError, build, options_of
+from rlvla.core.testing import check_simulator, check_starts
 from rlvla.core.types import Start
 from rlvla.plugins.simulators.gymnasium import Gymnasium
+from rlvla.plugins.simulators.gymnasium.wrappers import Wrapper
 
 
 class Corridor(gymnasium.Env[Any, Any]):
@@ -32,9 +34,36 @@ class Corridor(gymnasium.Env[Any, Any]):
 
 
 class Switches(Corridor):
+    """Walks as far as two rows of three switches say together."""
+
+    action_space: Any = gymnasium.spaces.MultiBinary((2, 3))
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:  # noqa: ANN401
+        assert self.action_space.contains(action)
+        self.place = int(action.sum())
+        return self._shown(), float(self.place), False, False, {}
+
+
+class Letters(Corridor):
     """Takes what no vector of numbers within bounds is."""
 
-    action_space: Any = gymnasium.spaces.MultiBinary(3)
+    action_space: Any = gymnasium.spaces.Text(3)
+
+
+class Unbounded(Corridor):
+    """Takes any number."""
+
+    action_space: Any = gymnasium.spaces.Box(-np.inf, 1, (1,))
+
+
+class Steps(Corridor):
+    """Takes whole numbers of a Box, and in its own form."""
+
+    action_space: Any = gymnasium.spaces.Box(-2, 3, (1, 2), np.int8)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:  # noqa: ANN401
+        assert self.action_space.contains(action)
+        return self._shown(), float(action[0, 0] - action[0, 1]), False, False, {}
 
 
 class Dials(Corridor):
@@ -56,8 +85,9 @@ def _make(**options: Any) -> Corridor:  # noqa: ANN401
 def _corridor() -> None:
     gymnasium.register("Corridor-v0", _make, max_episode_steps=6)
     gymnasium.register("Endless-v0", _make)
-    gymnasium.register("Switches-v0", f"{__name__}:Switches", max_episode_steps=6)
-    gymnasium.register("Dials-v0", f"{__name__}:Dials", max_episode_steps=6)
+    for kind in (Switches, Dials, Letters, Unbounded, Steps):
+        place = f"{__name__}:{kind.__name__}"
+        gymnasium.register(f"{kind.__name__}-v0", place, max_episode_steps=6)
 
 
 def test_an_environment_of_vectors_keeps_the_contract() -> None:
@@ -69,7 +99,13 @@ def test_an_environment_of_images_keeps_the_contract() -> None:
 
 
 @pytest.mark.parametrize(
-    ("env", "low", "high"), [("CartPole-v1", (0,), (1,)), ("Dials-v0", (1, 1), (3, 4))]
+    ("env", "low", "high"),
+    [
+        ("CartPole-v1", (0,), (1,)),
+        ("Dials-v0", (1, 1), (3, 4)),
+        ("Switches-v0", (0,) * 6, (1,) * 6),
+        ("Steps-v0", (-2, -2), (3, 3)),
+    ],
 )
 def test_an_environment_of_choices_keeps_the_contract(
     env: str, low: tuple[int, ...], high: tuple[int, ...]
@@ -121,11 +157,16 @@ def test_starts_differ_by_split_seed_and_index() -> None:
     assert len(shown) == len(starts)
 
 
+def test_evaluation_starts_are_never_trained_on() -> None:
+    check_starts(Gymnasium(env="Pendulum-v1"))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"env": "Nothing-v0"}, "env 'Nothing-v0' cannot be made"),
-        ({"env": "Switches-v0"}, "env 'Switches-v0' must take a vector of numbers"),
+        ({"env": "Letters-v0"}, "env 'Letters-v0' must take a vector of numbers"),
+        ({"env": "Unbounded-v0"}, "env 'Unbounded-v0' must bound its actions, it takes Box"),
         ({"env": "Endless-v0"}, "max_steps is needed: env 'Endless-v0' has no limit"),
     ],
 )
@@ -134,8 +175,28 @@ def test_an_unfit_environment_is_explained(options: dict[str, Any], message: str
         _ = Gymnasium(**options).spec
 
 
-def test_impossible_numbers_are_refused() -> None:
-    with pytest.raises(ValueError, match="lanes must be at least 1, got 0"):
-        Gymnasium(env="Pendulum-v1", lanes=0)
-    with pytest.raises(ValueError, match="max_steps must be at least 1, got 0"):
-        Gymnasium(env="Pendulum-v1", max_steps=0)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lanes": 0}, "lanes must be at least 1, got 0"),
+        ({"max_steps": 0}, "max_steps must be at least 1, got 0"),
+        ({"control_hz": 0.0}, "control_hz must be positive, got 0"),
+        ({"pixels": [0, 64]}, r"pixels must be height and width of at least 1, got \[0, 64\]"),
+        ({"pixels": [64]}, r"pixels must be height and width of at least 1, got \[64\]"),
+        ({"instruction": "go " * 50}, "instruction has 150 bytes, at most 128 fit"),
+    ],
+)
+def test_impossible_options_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        build(Gymnasium, {"env": "Pendulum-v1", **options})
+
+
+def test_options_survive_the_way_to_a_worker() -> None:
+    one = Gymnasium(env="Pendulum-v1", wrappers=["ClipReward", Wrapper("a:B", {"c": 1})])
+    assert build(Gymnasium, options_of(one)) == one
+
+
+def test_the_rate_of_control_is_what_the_environment_states_or_the_options() -> None:
+    assert Gymnasium(env="Pendulum-v1").spec.control_hz == 30
+    assert Gymnasium(env="Pendulum-v1", control_hz=20.0).spec.control_hz == 20
+    assert Gymnasium(env="Corridor-v0").spec.control_hz == 1

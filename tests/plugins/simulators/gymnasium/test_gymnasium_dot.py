@@ -124,7 +124,7 @@ def test_every_part_of_a_start_but_the_task_changes_the_episode(dot: Gymnasium) 
     ("options", "name", "words"),
     [
         ({"env": "Nowhere-v0"}, "env", "env 'Nowhere-v0' cannot be made"),
-        ({"env": "nowhere:Dot-v0"}, "env", "cannot be made: No module named 'nowhere'"),
+        ({"env": "nowhere:Dot-v0"}, "env", "environment that has it: No module named 'nowhere'"),
         ({"env": "Dot-v0", "kwargs": {"color": 1}}, "kwargs", "kwargs do not fit"),
         (
             {"env": "Dot-v0", "max_steps": 2, "kwargs": {"max_episode_steps": 3}},
@@ -132,7 +132,6 @@ def test_every_part_of_a_start_but_the_task_changes_the_episode(dot: Gymnasium) 
             "kwargs do not fit",
         ),
         ({"env": "Unlimited-v0"}, "max_steps", "max_steps is needed: env 'Unlimited-v0'"),
-        ({"env": "FrozenLake-v1"}, "env", "must show an array of numbers, it shows Discrete"),
         ({"env": "Dot-v0", "lanes": 0}, "lanes", "lanes must be at least 1, got 0"),
         ({"env": "Dot-v0", "max_steps": 0}, "max_steps", "max_steps must be at least 1, got 0"),
     ],
