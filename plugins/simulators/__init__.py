@@ -16,5 +16,6 @@ def register(components: Components) -> None:
     components.simulators.add("latency", "rlvla.plugins.simulators.latency:LatencySimulator")
     components.simulators.add("gymnasium", "rlvla.plugins.simulators.gymnasium:Gymnasium")
     components.simulators.add("libero", "rlvla.plugins.simulators.libero:Libero")
+    components.simulators.add("maniskill", "rlvla.plugins.simulators.maniskill:ManiSkill")
     components.simulators.add("metaworld", "rlvla.plugins.simulators.metaworld:Metaworld")
     components.simulators.add("tabletop", "rlvla.plugins.simulators.tabletop:Tabletop")
