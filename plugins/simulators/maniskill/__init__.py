@@ -35,14 +35,15 @@ class ManiSkill(Live[Played]):
 
     What an action means is said by `control`; its last number opens (1) or closes (-1) the
     fingers. The proprioception is the positions of all joints, fingers last, in radians and
-    metres. Needs the package `mani_skill`, which holds the models of a Panda's tasks, and Vulkan,
-    even if nothing is shown: `rlvla sim install maniskill` installs the package apart.
+    metres. The goal of PickCube, which the package hides from cameras, is shown. Needs the package
+    `mani_skill`, which holds the models of a Panda's tasks, and Vulkan, even if nothing is shown:
+    `rlvla sim install maniskill` installs the package apart.
     """
 
     pins: ClassVar[Pins] = Pins(
         requirements=tuple(Path(__file__).with_name("requirements.txt").read_text().split()),
         megabytes=2100,
-        pythons="3.9 to 3.12",
+        pythons="3.11",
         note="It draws with Vulkan, which on a CPU takes Mesa 24.3 or newer. Where torch draws "
         "CUDA, the environment is some 5 GB larger; `--index-url` of pip avoids it.",
     )

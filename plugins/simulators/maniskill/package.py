@@ -147,6 +147,9 @@ def make(options: ManiSkill, task: str, scenes: int) -> Any:  # noqa: ANN401 - i
         **known.kwargs,
     ).unwrapped
     _check_actions(options, made.single_action_space)
+    for goal in made._hidden_objects:  # which nothing else tells a policy that sees
+        goal.show_visual()
+    made._hidden_objects.clear()
     return made
 
 
