@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 @hookimpl
 def register(components: Components) -> None:
     """Register the simulators by name."""
+    components.simulators.add("envpool", "rlvla.plugins.simulators.envpool:EnvPool")
     components.simulators.add("latency", "rlvla.plugins.simulators.latency:LatencySimulator")
     components.simulators.add("gymnasium", "rlvla.plugins.simulators.gymnasium:Gymnasium")
     components.simulators.add("libero", "rlvla.plugins.simulators.libero:Libero")
