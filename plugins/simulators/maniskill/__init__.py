@@ -223,6 +223,9 @@ class ManiSkill(Live[Played]):
         mute = [one for one in tasks if not TASKS[one].pays]
         if mute and self.reward == "dense":
             raise ValueError(f"reward: {mute[0]} pays only the sparse reward")
+        shaped = [one for one in tasks if not TASKS[one].alike]
+        if shaped and self.physics == "cuda":
+            raise ValueError(f"physics: each scene of {shaped[0]} has its own shapes; say cpu")
         if not self.state and self.observation == "state":
             raise ValueError(f"observation: {tasks[0]} shows no state, only images")
 

@@ -78,6 +78,9 @@ class Task:
     or by a number, of which training and evaluation have their own."""
     pays: bool = True
     """It has a dense reward."""
+    alike: bool = True
+    """Its scenes are built alike; else each is built with shapes of its own, which stay the same
+    on a GPU, so that an episode would depend on its lane."""
     kwargs: Mapping[str, object] = field(default_factory=dict[str, object])
     """What its environment is made with."""
 
@@ -97,7 +100,10 @@ BASIC = {
         pays=False,
     ),
     "PegInsertionSide-v1": Task(
-        limit=100, state=43, instruction="push the peg into the hole in the side of the box"
+        limit=100,
+        state=43,
+        instruction="push the peg into the hole in the side of the box",
+        alike=False,
     ),
     "PlugCharger-v1": Task(
         limit=200, state=46, instruction="plug the charger into the socket", pays=False

@@ -57,23 +57,25 @@ class World:
         with self._blind():
             _, paid, _, _, self._info = self._env.step(self._tensor(clipped.astype(np.float32)))
         success = _numpy(self._info["success"]).astype(bool)
-        return self._staged_by(success) if not self._known.state else _numpy(paid), success
+        return _numpy(paid) if self._known.state else self._staged_by(success), success
 
     def observe(self, scenes: Sequence[int]) -> list[Observation]:
         """Show these scenes as they are now."""
-        seen = self._env.get_obs(self._info or self._env.get_info())
+        options, seen = self._options, self._env.get_obs(self._info)
         images = {
             name: _numpy(seen["sensor_data"][name]["rgb"]).astype(np.uint8, copy=False)
-            for name in self._options.shown_cameras
+            for name in options.shown_cameras
         }
-        joints = _numpy(self._env.agent.robot.get_qpos()).astype(np.float32, copy=False)
-        told = self._told()
-        state = self._state(seen)
+        told, state = self._told(), self._state(seen)
+        if options.observation == "state":
+            proprio = state[:, : options.state]
+        else:
+            proprio = _numpy(self._env.agent.robot.get_qpos()).astype(np.float32, copy=False)
         return [
-            self._shown(
-                {name: one[at] for name, one in images.items()}, joints[at], state[at], said
+            Observation(
+                {name: one[at] for name, one in images.items()}, proprio[at], told[at], state[at]
             )
-            for at, said in ((scene, told[scene]) for scene in scenes)
+            for at in scenes
         ]
 
     @contextmanager
@@ -140,13 +142,6 @@ class World:
             if len(tasks) > 1 and self.task in tasks:
                 state[:, options.state + tasks.index(self.task)] = 1.0
         return state
-
-    def _shown(
-        self, images: dict[str, Array], joints: Array, state: NDArray[np.float32], said: str
-    ) -> Observation:
-        whole = self._options.observation == "state"
-        proprio = state[: self._options.state] if whole else joints
-        return Observation(images, proprio, said, state)
 
     def _tensor(self, values: object) -> Any:  # noqa: ANN401
         return self._torch.as_tensor(values, device=self._env.device)

@@ -68,6 +68,7 @@ def test_what_nobody_publishes_is_measured_by_no_protocol() -> None:
         ({"task": ["PickCube-v1", MAIN]}, "task must name tasks of one robot, got PickCube-v1, P"),
         ({"task": MAIN, "observation": "state"}, "observation: PutOnPlate.* shows no state"),
         ({"task": "StackPyramid-v1", "reward": "dense"}, "StackPyramid-v1 pays only the sparse"),
+        ({"task": "PegInsertionSide-v1", "physics": "cuda"}, "each scene of PegInsertionSide-v1"),
         ({"cameras": ["top"]}, "cameras: 'top' is none of base_camera, hand_camera"),
         ({"cameras": ["hand_camera"] * 2}, "cameras must name each once, got hand_camera, hand"),
         ({"control": "pd_joint_pos"}, "control: 'pd_joint_pos' is none of pd_ee_delta_pose, pd"),

@@ -109,7 +109,6 @@ def test_a_chunk_shows_what_its_last_action_leaves_as_actions_one_by_one_do() ->
 
 
 def test_the_goal_is_drawn() -> None:
-    """It is where no other green is: in the image of one start, not of another's goal."""
     adapter = ManiSkill(size=64)
     adapter.start(1)
     image = adapter.reset(0, Start("PickCube-v1", "eval", 0)).images["base_camera"].astype(int)
