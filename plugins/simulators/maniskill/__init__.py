@@ -11,7 +11,7 @@ from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.simulators.live import Live
 from rlvla.plugins.simulators.maniskill.protocols import protocols
-from rlvla.plugins.simulators.maniskill.tasks import TASKS, Robot
+from rlvla.plugins.simulators.maniskill.tasks import TARGET, TASKS, Robot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,8 +120,8 @@ class ManiSkill(Live[Played]):
 
     @property
     def state(self) -> int:
-        """Numbers of the longest state of the tasks."""
-        return max(TASKS[task].state for task in self.tasks)
+        """Numbers of the longest state of the tasks; 0 if they show none."""
+        return max(self.state_of(task) for task in self.tasks)
 
     @property
     def controlled(self) -> str:
@@ -152,6 +152,11 @@ class ManiSkill(Live[Played]):
             control_hz=self.robot.hz,
             batched=self.physics == "cuda",
         )
+
+    def state_of(self, task: str) -> int:
+        """Return the numbers of a task's state, with the target that some controls remember."""
+        own = TASKS[task].state
+        return own + TARGET if own and "target" in self.controlled else own
 
     def instruction(self, task: str) -> str | None:
         """Return what is said of a task; None if the package says it."""

@@ -45,6 +45,9 @@ PANDA = Robot(
 )
 """The Franka Panda of the package's own tasks; all modes of control that are scaled to [-1, 1]."""
 
+TARGET = 7
+"""Numbers of where the hand, or the arm's joints, are to be; a control of that kind shows them."""
+
 _TURN = 1.5707963267948966
 WIDOWX = Robot(
     cameras=("3rd_view_camera",),
@@ -68,7 +71,7 @@ class Task:
     limit: int = 50
     """Actions after which the package cuts an episode."""
     state: int = 0
-    """Numbers of the package's state; 0 if it shows none."""
+    """Numbers of the package's state, without any target; 0 if it shows none."""
     instruction: str | None = None
     """What is said of it; None if the package says it itself, of each episode."""
     needs: tuple[str, ...] = ()

@@ -138,7 +138,7 @@ class World:
         if self._known.state:
             flat = importlib.import_module("mani_skill.utils.common").flatten_state_dict
             own = flat({"agent": seen["agent"], "extra": seen["extra"]}, use_torch=True)
-            state[:, : self._known.state] = _numpy(own)
+            state[:, : options.state_of(self.task)] = _numpy(own)
             if len(tasks) > 1 and self.task in tasks:
                 state[:, options.state + tasks.index(self.task)] = 1.0
         return state
