@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
-
-import numpy as np
 
 from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec
@@ -15,6 +14,7 @@ from rlvla.plugins.simulators.live import Live
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from rlvla.core.types import Observation, Start, StepResult
@@ -77,7 +77,7 @@ class EnvPool(Live[Played]):
             shown, taken, limit = described(self)
             self._spec = SimulatorSpec(
                 cameras={},
-                proprio=sum(int(np.prod(one.shape)) for one in shown),
+                proprio=sum(prod(one.shape) for one in shown),
                 action_low=tuple(taken.low.tolist()),
                 action_high=tuple(taken.high.tolist()),
                 max_steps=limit,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rlvla.core.types import Start
+    from rlvla.core.types import Array, Start
     from rlvla.plugins.simulators.envpool import EnvPool
 
 SUCCESS = ("success", "is_success")
@@ -102,10 +103,10 @@ class Pools:
         self._check(lanes, actions)
         low, high = self._spec.action_low, self._spec.action_high
         taken = np.clip(actions, low, high).astype(self._dtype)
-        shape = actions.shape[:2]
-        reward = np.zeros(shape, np.float32)
-        terminated, truncated, valid = np.zeros((3, *shape), np.bool_)
-        for at in range(shape[1]):
+        chunk = actions.shape[1]
+        reward = np.zeros((len(lanes), chunk), np.float32)
+        terminated, truncated, valid = np.zeros((3, len(lanes), chunk), np.bool_)
+        for at in range(chunk):
             running = [row for row, lane in enumerate(lanes) if not self._episodes[lane].is_over]
             for row in running:
                 self._episodes[lanes[row]].pool.send(taken[row, at : at + 1])
@@ -167,8 +168,8 @@ def _leaves(space: Any) -> Iterator[Any]:  # noqa: ANN401 - a space of gymnasium
         yield from _leaves(parts[name])
 
 
-def _flat(shown: Any) -> NDArray[np.float32]:  # noqa: ANN401 - arrays of one row, by name
+def _flat(shown: Mapping[str, Any] | Array) -> NDArray[np.float32]:
     """Return the only row of what is shown as one vector, in the order of the names."""
-    if isinstance(shown, dict):
+    if isinstance(shown, Mapping):
         return np.concatenate([_flat(shown[name]) for name in sorted(shown)])
     return np.asarray(shown[0], np.float32).reshape(-1)

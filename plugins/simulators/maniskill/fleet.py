@@ -137,11 +137,11 @@ class Fleet:
     ) -> list[StepResult]:
         """Execute chunks in lanes of one world; they are drawn only where an episode ends, and at
         last."""
-        shape = actions.shape[:2]
-        reward = np.zeros(shape, np.float32)
-        terminated, truncated, valid = np.zeros((3, *shape), np.bool_)
+        chunk = actions.shape[1]
+        reward = np.zeros((len(lanes), chunk), np.float32)
+        terminated, truncated, valid = np.zeros((3, len(lanes), chunk), np.bool_)
         shown: dict[int, Observation] = {}
-        for at in range(shape[1]):
+        for at in range(chunk):
             running = [row for row, lane in enumerate(lanes) if not self._episodes[lane].is_over]
             if not running:
                 break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 PICTURES = frozenset({"_init_raw_obs", "_init_raw_state", "_last_obs"})
 """What an environment remembers only to describe its observations."""
@@ -31,14 +31,15 @@ class Held:
         self._put(self._remembered(), self._notes)
 
     def _remembered(self) -> dict[str, Any]:
-        return {name: one for name, one in vars(self._env).items() if name not in PICTURES}
+        whole = cast("dict[str, Any]", vars(self._env))
+        return {name: one for name, one in whole.items() if name not in PICTURES}
 
     def _picked(self, tree: dict[str, Any]) -> dict[str, Any]:
         """Return copies of these scenes' rows of what has a row for each scene."""
         found: dict[str, Any] = {}
         for name, one in tree.items():
             if isinstance(one, dict):
-                found[name] = self._picked(one)
+                found[name] = self._picked(cast("dict[str, Any]", one))
             elif hasattr(one, "clone") and one.ndim and len(one) == self._env.num_envs:
                 found[name] = one[self._rows].clone()
         return found
@@ -46,6 +47,6 @@ class Held:
     def _put(self, tree: dict[str, Any], kept: dict[str, Any]) -> None:
         for name, one in kept.items():
             if isinstance(one, dict):
-                self._put(tree[name], one)
+                self._put(tree[name], cast("dict[str, Any]", one))
             else:
                 tree[name][self._rows] = one

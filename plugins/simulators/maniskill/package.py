@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rlvla.plugins.simulators.maniskill.tasks import TASKS, environment
 
 if TYPE_CHECKING:
@@ -155,13 +157,10 @@ def make(options: ManiSkill, task: str, scenes: int) -> Any:  # noqa: ANN401 - i
 
 def _check_actions(options: ManiSkill, space: Any) -> None:  # noqa: ANN401
     spec = options.spec
-    bounds = tuple(map(tuple, (space.low.tolist(), space.high.tolist())))
-    expected = (spec.action_low, spec.action_high)
-    for one, other in zip(bounds, expected, strict=True):
-        if len(one) != len(other) or any(
-            abs(x - y) > 1e-6 for x, y in zip(one, other, strict=True)
-        ):
-            raise RuntimeError(
-                f"control: {options.controlled} takes actions between {bounds}, not {expected}; "
-                "this version of mani_skill is not the one that the tables were made of"
-            )
+    expected = np.array([spec.action_low, spec.action_high])
+    bounds = np.array([space.low, space.high])
+    if bounds.shape != expected.shape or not np.allclose(bounds, expected):
+        raise RuntimeError(
+            f"control: {options.controlled} takes actions between {bounds.tolist()}, not "
+            f"{expected.tolist()}; the tables are those of another version of mani_skill"
+        )

@@ -14,7 +14,7 @@ from rlvla.plugins.simulators.maniskill.held import Held
 from rlvla.plugins.simulators.maniskill.tasks import TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from numpy.typing import NDArray
 
@@ -79,7 +79,7 @@ class World:
         ]
 
     @contextmanager
-    def keeping(self, scenes: Sequence[int]) -> Iterator[None]:
+    def keeping(self, scenes: Sequence[int]) -> Generator[None]:
         """Put these scenes back to where they were when the block ends."""
         held = Held(self._env, self._tensor([*scenes])) if scenes else None
         staged = self._staged.copy()
@@ -93,9 +93,9 @@ class World:
         self._env.close()
 
     @contextmanager
-    def _blind(self) -> Iterator[None]:
+    def _blind(self) -> Generator[None]:
         """Let the package draw nothing, which it would do after each action."""
-        self._env.get_obs = lambda *_, **__: {}
+        self._env.get_obs = _nothing
         try:
             yield
         finally:
@@ -145,6 +145,10 @@ class World:
 
     def _tensor(self, values: object) -> Any:  # noqa: ANN401
         return self._torch.as_tensor(values, device=self._env.device)
+
+
+def _nothing(*_: object, **__: object) -> dict[str, Any]:
+    return {}
 
 
 def _numpy(values: Any) -> Array:  # noqa: ANN401 - a tensor on any device

@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-import os
-import subprocess
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import rlvla
 from rlvla.core.component import OptionError, build, options_of
 from rlvla.core.types import Start
 from rlvla.plugins.simulators.envpool import EnvPool
 from rlvla.plugins.simulators.envpool.pools import seed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.parametrize(
@@ -47,16 +46,6 @@ def test_an_interpreter_without_the_package_is_told_what_to_install() -> None:
         _ = EnvPool("HalfCheetah-v5").spec
 
 
-def test_the_adapter_is_the_package(envpool_python: Path) -> None:
+def test_the_adapter_is_the_package(run_package_tests: Callable[[str], None]) -> None:
     """What needs the package, in the interpreter that has it."""
-    tests = [envpool_python, "-m", "pytest", "--noconftest", "-q", "-c", "/dev/null"]
-    place = f"{__file__.rpartition('/')[0]}/test_package.py"
-    done = subprocess.run(
-        [*tests, "-p", "no:cacheprovider", place],
-        env={**os.environ, "PYTHONPATH": str(Path(rlvla.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-8000:]
-    assert " passed" in done.stdout
+    run_package_tests("envpool")

@@ -15,7 +15,7 @@ from rlvla.plugins.simulators.maniskill.starts import seed
 from rlvla.plugins.simulators.stage import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,7 +47,7 @@ class Points:
         return [Observation({}, self.at[[one]].copy(), self.task) for one in scenes]
 
     @contextmanager
-    def keeping(self, scenes: Sequence[int]) -> Iterator[None]:
+    def keeping(self, scenes: Sequence[int]) -> Generator[None]:
         held = self.at[[*scenes]]
         yield
         self.at[[*scenes]] = held
@@ -67,9 +67,14 @@ class Dots(Live[Fleet]):
 
     @property
     def spec(self) -> SimulatorSpec:
-        bounds = {"action_low": (-0.5,), "action_high": (0.5,)}
         return SimulatorSpec(
-            cameras={}, proprio=1, max_steps=LIMIT, control_hz=1.0, batched=True, **bounds
+            cameras={},
+            proprio=1,
+            action_low=(-0.5,),
+            action_high=(0.5,),
+            max_steps=LIMIT,
+            control_hz=1.0,
+            batched=True,
         )
 
     def start(self, lanes: int) -> None:

@@ -64,4 +64,4 @@ def test_what_has_no_row_for_each_scene_is_left_alone() -> None:
     package.go_on()
     held.put_back()
     assert package.goal.tolist() == [1.0, 1.0, 1.0]
-    assert package._last_obs["image"].min() == 1, "pictures are drawn anew anyway"
+    assert vars(package)["_last_obs"]["image"].min() == 1, "pictures are drawn anew anyway"

@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-import os
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import rlvla
 from rlvla.core.component import OptionError, build, options_of
 from rlvla.core.types import Start, encode_instruction
 from rlvla.plugins.simulators.maniskill import ManiSkill, package, starts
@@ -15,6 +11,7 @@ from rlvla.plugins.simulators.maniskill.tasks import BASIC, BRIDGE, MAIN, PLATE,
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 STRANGE = (
     "25VisionImage", "25VisionTexture03", "25VisionTexture05", "25VisionWhole03",
@@ -184,16 +181,6 @@ def test_a_machine_that_draws_is_asked_once(sapien: Callable[[str], None]) -> No
     package.check_device("cpu")
 
 
-def test_the_adapter_is_the_package(maniskill_python: Path) -> None:
+def test_the_adapter_is_the_package(run_package_tests: Callable[[str], None]) -> None:
     """What needs the package, in the interpreter that has it."""
-    tests = [maniskill_python, "-m", "pytest", "--noconftest", "-q", "-c", "/dev/null"]
-    place = f"{__file__.rpartition('/')[0]}/test_package.py"
-    done = subprocess.run(
-        [*tests, "-p", "no:cacheprovider", place],
-        env={**os.environ, "PYTHONPATH": str(Path(rlvla.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-8000:]
-    assert " passed" in done.stdout
+    run_package_tests("maniskill")
