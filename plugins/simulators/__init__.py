@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 @hookimpl
 def register(components: Components) -> None:
     """Register the simulators by name."""
+    components.simulators.add("envpool", "rlvla.plugins.simulators.envpool:EnvPool")
     components.simulators.add("latency", "rlvla.plugins.simulators.latency:LatencySimulator")
     components.simulators.add("gymnasium", "rlvla.plugins.simulators.gymnasium:Gymnasium")
     components.simulators.add("libero", "rlvla.plugins.simulators.libero:Libero")
+    components.simulators.add("maniskill", "rlvla.plugins.simulators.maniskill:ManiSkill")
     components.simulators.add("metaworld", "rlvla.plugins.simulators.metaworld:Metaworld")
     components.simulators.add("tabletop", "rlvla.plugins.simulators.tabletop:Tabletop")
 
