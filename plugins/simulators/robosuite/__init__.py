@@ -77,8 +77,8 @@ class Robosuite(Live[Stage[Scene]]):
     size: int = 64
     """Width and height of the images in pixels."""
     reward: Literal["sparse", "dense"] = "sparse"
-    """`sparse` pays 1 for the first success; `dense` pays the package's own shaped reward, at most
-    1 for each action."""
+    """`sparse` pays 1 for the first success; `dense` pays the package's own shaped reward for each
+    action, which ToolHang and TwoArmTransport do not have: theirs is 1 while it is a success."""
     on_success: Literal["end", "continue"] = "end"
     """`continue` plays on to the time limit, as the package does; an episode is a success if it
     was one at any time."""
@@ -189,14 +189,13 @@ class Robosuite(Live[Stage[Scene]]):
 
     def _check_tasks(self) -> None:
         if not self.tasks or len({*self.tasks}) < len(self.tasks):
-            named = ", ".join(self.tasks)
-            raise ValueError(f"task must name at least one and each once, got {named}")
-        for option, named in {"task": self.tasks, "instructions": self.instructions}.items():
-            for task in named:
-                if task not in TASKS:
-                    close = get_close_matches(task, TASKS, n=1)
-                    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(TASKS)}"
-                    raise ValueError(f"{option}: robosuite has no task {task!r}; {hint}")
+            raise ValueError(
+                f"task must name at least one and each once, got {', '.join(self.tasks)}"
+            )
+        for task in self.tasks:
+            _check_name("task", task)
+        for task in self.instructions:
+            _check_name("instructions", task)
         if len({(TASKS[task].arms, TASKS[task].grips) for task in self.tasks}) > 1:
             raise ValueError(
                 f"task: arms and grippers of all must be alike, got {', '.join(self.tasks)}"
@@ -206,3 +205,10 @@ class Robosuite(Live[Stage[Scene]]):
         if not self.cameras or len({*self.cameras}) < len(self.cameras):
             named = ", ".join(self.cameras)
             raise ValueError(f"cameras must name at least one and each once, got {named}")
+
+
+def _check_name(option: str, task: str) -> None:
+    if task not in TASKS:
+        close = get_close_matches(task, TASKS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(TASKS)}"
+        raise ValueError(f"{option}: robosuite has no task {task!r}; {hint}")

@@ -50,11 +50,12 @@ TASKS = {
     "TwoArmLift": Task("lift the pot by both handles and keep it level", 19, arms=2),
     "TwoArmPegInHole": Task("put the peg into the hole", 17, arms=2, grips=False),
     "TwoArmTransport": Task(
-        "carry the hammer to the target bin and the cube out of it", 41, arms=2, limit=700
+        "put the hammer into the other bin and the cube into the trash", 41, arms=2, limit=700
     ),
     "Wipe": Task("wipe the table clean", 8, grips=False),
 }
-"""By the package's names; `Single` is the task with one of its things, drawn for an episode."""
+"""By the package's names; `Single` is the task with one of its things, drawn for an episode. Where
+the arm touches the table, `Wipe` goes on, of which the package would make an end."""
 
 MEASURED = ("Lift", "PickPlaceCan", "NutAssemblySquare", "TwoArmTransport", "ToolHang")
 """Tasks for which robomimic publishes rates."""
