@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rlvla.core.types import Start
+    from rlvla.core.types import Split, Start
     from rlvla.plugins.simulators.robosuite.painter import Painter
 
     Shown: TypeAlias = Mapping[str, NDArray[np.float64]]
@@ -29,7 +29,7 @@ COMMON = 0
 class World(Protocol):
     """What a package makes of robosuite."""
 
-    def make(self, task: str, seed: int) -> Any:  # noqa: ANN401 - the packages have no types
+    def make(self, task: str, split: Split, seed: int) -> Any:  # noqa: ANN401 - it has no types
         """Return an environment of a task without cameras or end, that resets softly where it can;
         all that is random in it comes from `rng`, seeded with `seed`."""
         ...
@@ -69,10 +69,10 @@ class Scene:
         """
         seed = seed_of(start)
         if self._is_hard(start):
-            self._compile(seed)
+            self._compile(start.split, seed)
         else:
             if self._compiled != COMMON:
-                self._compile(COMMON)
+                self._compile(start.split, COMMON)
             self.env.rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
         self.env.reset()
         self._instruction = self.world.instruction(self.task, self.env)
@@ -98,14 +98,13 @@ class Scene:
         self.painter.forget()
         if self.env is not None:
             self.env.close()
-            self.env = None
+        self.env = self._compiled = None
 
     def _is_hard(self, start: Start) -> bool:
         is_measured = start.split == "eval"
         return self.hard_reset == "always" or (self.hard_reset == "evaluation" and is_measured)
 
-    def _compile(self, seed: int) -> None:
+    def _compile(self, split: Split, seed: int) -> None:
         self.close()
-        self._compiled = None
-        self.env = self.world.make(self.task, seed)
+        self.env = self.world.make(self.task, split, seed)
         self._compiled = seed

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from rlvla.core.types import Split
     from rlvla.plugins.simulators.robosuite import Robosuite
     from rlvla.plugins.simulators.robosuite.scene import Shown
 
@@ -48,8 +49,9 @@ class Tabletop:
         self._package = package.load()
         self._rotation: Any = importlib.import_module("robosuite.utils.transform_utils")
 
-    def make(self, task: str, seed: int) -> Any:  # noqa: ANN401 - the package has no types
-        """Return an environment of a task."""
+    def make(self, task: str, split: Split, seed: int) -> Any:  # noqa: ANN401 - it has no types
+        """Return an environment of a task, which is the same for both splits."""
+        del split
         options = self._options
         env = self._package.make(
             task,

@@ -16,6 +16,8 @@ import pytest
 from rlvla.core.testing import check_simulator, check_starts
 from rlvla.core.types import Start
 from rlvla.plugins.simulators import opengl
+from rlvla.plugins.simulators.robocasa import Robocasa
+from rlvla.plugins.simulators.robocasa.kitchen import ROBOT, SHOWN
 from rlvla.plugins.simulators.robosuite import Robosuite
 from rlvla.plugins.simulators.robosuite.scene import COMMON
 from rlvla.plugins.simulators.robosuite.starts import seed_of
@@ -131,6 +133,8 @@ def test_every_registered_task_is_told_in_words() -> None:
 def test_the_thing_that_is_drawn_is_told_and_is_the_same_in_every_process() -> None:
     code = """
 from rlvla.core.types import Start
+from rlvla.plugins.simulators.robocasa import Robocasa
+from rlvla.plugins.simulators.robocasa.kitchen import ROBOT, SHOWN
 from rlvla.plugins.simulators.robosuite import Robosuite
 for task in ("NutAssemblySingle", "PickPlaceSingle"):
     adapter = Robosuite(task=task, observation="state")
@@ -201,6 +205,24 @@ def test_the_contract_is_kept_by_every_robot(robot: Any) -> None:  # noqa: ANN40
     tasks = ["Lift", "Door"]
     options: Any = {"robot": robot, "observation": "state", "max_steps": 4, "control_hz": 10.0}
     check_simulator(Robosuite(task=tasks, **options), episodes=1)
+
+
+def test_the_mobile_arm_shows_and_takes_what_robocasa_counts_on() -> None:
+    """The order is that which RoboCasa asks of robosuite."""
+    controllers: Any = import_module("robosuite.controllers")
+    configured = controllers.load_composite_controller_config(controller=None, robot=ROBOT)
+    order = ["right", "right_gripper", "base", "torso"]
+    configured.setdefault("composite_controller_specific_configs", {})["body_part_ordering"] = order
+    drawn: Any = {"use_camera_obs": False, "has_offscreen_renderer": False}
+    env = robosuite.make("Lift", robots=ROBOT, controller_configs=configured, **drawn)
+    spec = Robocasa(task="CloseFridge").spec
+    shown = env.reset()
+    assert sum(len(shown[name]) for name in SHOWN) == spec.proprio
+    low, high = env.action_spec
+    assert (tuple(low), tuple(high)) == (spec.action_low, spec.action_high)
+    parts = env.robots[0].composite_controller._action_split_indexes
+    assert parts == {"right": (0, 6), "right_gripper": (6, 7), "base": (7, 10), "torso": (10, 11)}
+    env.close()
 
 
 @pytest.mark.parametrize("hard_reset", ["never", "evaluation", "always"])
