@@ -96,7 +96,8 @@ class Robosuite(Live[Stage[Scene]]):
     shadows: bool = False
     """Draw shadows and smooth edges, as the package does: several times slower on a CPU."""
     spare: int = 2
-    """How many scenes that no lane plays in a worker keeps for later; each takes 50 to 500 MB."""
+    """How many scenes that no lane plays in a worker keeps for later; each takes 100 MB, or 300 to
+    500 MB where images are drawn."""
 
     def __post_init__(self) -> None:
         self._check_numbers()

@@ -41,7 +41,10 @@ def version_of(name: str) -> str | None:
 
 
 def load() -> Any:  # noqa: ANN401 - the package has no types
-    """Import the package; it is told to be silent about its options and configurations."""
-    package = importlib.import_module("robosuite")
-    logging.getLogger("robosuite_logs").setLevel(logging.ERROR)
-    return package
+    """Import the package, which is kept from telling of its options and configurations."""
+    logging.getLogger("robosuite_logs").addFilter(_is_error)
+    return importlib.import_module("robosuite")
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,9 +26,11 @@ class Painter:
     """Width and height in pixels."""
     shadows: bool
     """And smooth edges."""
-    _model: Any = None
-    _renderer: Any = None
-    _look: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self._model: Any = None
+        self._renderer: Any = None
+        self._look: Any = None
 
     def draw(self, sim: Any) -> dict[str, NDArray[np.uint8]]:  # noqa: ANN401
         """Return each camera's image of the package's `MjSim`, upright uint8 [size, size, 3]."""

@@ -17,4 +17,4 @@ def seed_of(start: Start) -> int:
     """
     text = f"robosuite 1 {start.split} {start.seed} {start.index} {start.task}"
     drawn = np.random.SeedSequence(list(text.encode())).generate_state(1, np.uint64)
-    return int(drawn[0]) & ~1 | (start.split == "train")
+    return (int(drawn[0]) & ~1) | (start.split == "train")

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
-import os
-import subprocess
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import rlvla
 from rlvla.core.component import OptionError, build, options_of
 from rlvla.plugins.simulators.robocasa import Robocasa
 from rlvla.plugins.simulators.robocasa.package import FOLDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -59,16 +59,6 @@ def test_missing_models_are_told_with_their_size_and_whence_they_come(
         Robocasa(task="CloseFridge").start(1)
 
 
-def test_the_adapter_is_the_package(robocasa_python: Path) -> None:
+def test_the_adapter_is_the_package(run_package_tests: Callable[[str], None]) -> None:
     """What needs the package and its models, in the interpreter that has them."""
-    tests = [robocasa_python, "-m", "pytest", "--noconftest", "-q", "-c", "/dev/null"]
-    place = f"{__file__.rpartition('/')[0]}/test_package.py"
-    done = subprocess.run(
-        [*tests, "-p", "no:cacheprovider", place],
-        env={**os.environ, "PYTHONPATH": str(Path(rlvla.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-8000:]
-    assert " passed" in done.stdout
+    run_package_tests("robocasa")

@@ -1,20 +1,20 @@
 from __future__ import annotations
 
-import os
-import subprocess
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-import rlvla
 from rlvla.core.component import OptionError, build, options_of
 from rlvla.core.types import Start, encode_instruction
 from rlvla.plugins.simulators.robosuite import Robosuite
 from rlvla.plugins.simulators.robosuite.starts import seed_of
 from rlvla.plugins.simulators.robosuite.tabletop import ALONE, Dice
 from rlvla.plugins.simulators.robosuite.tasks import MEASURED, TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 def test_each_task_is_told_in_words_of_its_own() -> None:
@@ -158,16 +158,6 @@ def test_versions_that_do_not_fit_are_told(
         Robosuite().start(1)
 
 
-def test_the_adapter_is_the_package(robosuite_python: Path) -> None:
+def test_the_adapter_is_the_package(run_package_tests: Callable[[str], None]) -> None:
     """What needs the package, in the interpreter that has it."""
-    tests = [robosuite_python, "-m", "pytest", "--noconftest", "-q", "-c", "/dev/null"]
-    place = f"{__file__.rpartition('/')[0]}/test_package.py"
-    done = subprocess.run(
-        [*tests, "-p", "no:cacheprovider", place],
-        env={**os.environ, "PYTHONPATH": str(Path(rlvla.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-8000:]
-    assert " passed" in done.stdout
+    run_package_tests("robosuite")
