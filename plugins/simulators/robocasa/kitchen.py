@@ -88,7 +88,7 @@ class Kitchen:
         return str(env.get_ep_meta()["lang"])
 
     def _check(self, task: str) -> None:
-        known = self._known.REGISTERED_KITCHEN_ENVS
+        known: list[str] = [*self._known.REGISTERED_KITCHEN_ENVS]
         if task not in known:
             close = get_close_matches(task, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"it has {len(known)} others"

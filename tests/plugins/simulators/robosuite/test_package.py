@@ -234,7 +234,7 @@ def test_what_is_measured_is_never_trained_on(hard_reset: Any) -> None:  # noqa:
 def test_only_hard_resets_draw_the_size_of_the_cube() -> None:
     sizes = dict[str, set[float]]()
     for hard_reset in ("never", "evaluation"):
-        adapter = Robosuite(task="Lift", observation="state", hard_reset=hard_reset)  # type: ignore[arg-type]  # one of its choices
+        adapter = Robosuite(task="Lift", observation="state", hard_reset=hard_reset)
         adapter.start(1)
         for split in ("train", "eval"):
             for index in range(3):
