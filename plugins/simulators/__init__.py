@@ -22,6 +22,8 @@ def register(components: Components) -> None:
     components.simulators.add("libero", "rlvla.plugins.simulators.libero:Libero")
     components.simulators.add("maniskill", "rlvla.plugins.simulators.maniskill:ManiSkill")
     components.simulators.add("metaworld", "rlvla.plugins.simulators.metaworld:Metaworld")
+    components.simulators.add("robocasa", "rlvla.plugins.simulators.robocasa:Robocasa")
+    components.simulators.add("robosuite", "rlvla.plugins.simulators.robosuite:Robosuite")
     components.simulators.add("tabletop", "rlvla.plugins.simulators.tabletop:Tabletop")
 
 
