@@ -1,0 +1,135 @@
+"""How a world model is made: recorded, learned, and measured on episodes that are held out."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import torch
+
+import rlvla
+from rlvla.plugins.models.seeded import seeded
+from rlvla.plugins.world_model.beginnings import HELD_OUT, Beginning, Beginnings
+from rlvla.plugins.world_model.description import Description, public
+from rlvla.plugins.world_model.network import Network, save
+from rlvla.plugins.world_model.recording import Recorder
+from rlvla.plugins.world_model.training import CHANGED, imagined, learn
+from rlvla.plugins.world_model.transitions import Transitions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from rlvla.core.settings import Manifest
+    from rlvla.plugins.world_model.recording import Episode
+    from rlvla.plugins.world_model.training import Losses
+
+EVERY = 100
+"""Updates between two lines of progress."""
+PROVENANCE = "provenance.json"
+
+
+def make(
+    manifest: Manifest, output: Path, *, episodes: int, updates: int, tell: Callable[[str], None]
+) -> dict[str, float]:
+    """Make the folder of a world model; return its errors on held-out episodes."""
+    recorded = record(manifest, episodes)
+    actions = sum(len(one.frames) - 1 for one in recorded)
+    tell(f"{episodes} episodes recorded: {actions} actions, {_successes(recorded)} successes")
+    description = describe(manifest, recorded)
+    learned = [one for place, one in enumerate(recorded) if place % HELD_OUT]
+    network = _learned(
+        Transitions(learned, description),
+        description,
+        seed=manifest.seed,
+        updates=updates,
+        tell=tell,
+    )
+    errors = errors_of(network, Transitions(recorded[::HELD_OUT], description))
+    output.mkdir(parents=True)
+    description.write(output)
+    save(network, output)
+    _beginnings(recorded).write(output)
+    told = {
+        "versions": {"rlvla": rlvla.__version__, "torch": torch.__version__},
+        "seed": manifest.seed,
+        "simulator": manifest.plain["simulator"],
+        "model": manifest.plain["model"],
+        "episodes": episodes,
+        "actions": actions,
+        "updates": updates,
+        "held_out": errors,
+    }
+    (output / PROVENANCE).write_text(json.dumps(told, indent=1) + "\n")
+    return errors
+
+
+def record(manifest: Manifest, episodes: int) -> list[Episode]:
+    """Play the manifest's policy, untrained, in its simulator."""
+    simulator, seed = manifest.simulator, manifest.seed
+    policy = manifest.model.build(simulator.spec, seed=seed)
+    return Recorder(simulator, policy, seed=seed).record(episodes)
+
+
+def describe(manifest: Manifest, recorded: Sequence[Episode]) -> Description:
+    """Return what can be said of a model of the manifest's simulator before it is learned."""
+    instructions = {one.frames[0].observation.instruction for one in recorded}
+    return Description(
+        simulator=manifest.plain["simulator"]["type"],
+        spec=public(manifest.simulator.spec),
+        tasks=(*manifest.simulator.tasks,),
+        words=(*sorted({word for text in instructions for word in text.lower().split()}),),
+    )
+
+
+@torch.no_grad()
+def errors_of(network: Network, data: Transitions) -> dict[str, float]:
+    """Return how far off whole episodes are that are imagined from their first frame."""
+    sums = torch.zeros(6, dtype=torch.float64)
+    for at, predicted in imagined(network, data, data.first.unique(), horizon=len(data.first)):
+        before, after, success = data.shown(at), data.shown(at + 1), data.success[at]
+        moved = (after - before).abs().amax(1) > CHANGED
+        sums += torch.tensor(
+            [
+                (predicted.images - after).abs().mean(1)[moved].sum(),
+                moved.sum(),
+                (predicted.proprio - data.proprio[at + 1]).abs().mean(1).sum(),
+                ((predicted.success > 0) & success).sum(),
+                (predicted.success > 0).sum(),
+                success.sum(),
+            ]
+        )
+    colour, moved, proprio, right, claimed, true = sums.tolist()
+    return {
+        "colour": colour / moved,
+        "proprio": proprio / len(data.acted()),
+        "precision of success": right / max(claimed, 1),
+        "recall of success": right / max(true, 1),
+    }
+
+
+def _learned(
+    data: Transitions,
+    description: Description,
+    *,
+    seed: int,
+    updates: int,
+    tell: Callable[[str], None],
+) -> Network:
+    def hear(update: int, losses: Losses) -> None:
+        if (update + 1) % EVERY == 0:
+            told = (f"{name} {float(loss):.2g}" for name, loss in losses._asdict().items())
+            tell(f"update {update + 1} of {updates}: {', '.join(told)}")
+
+    with seeded(seed):
+        network = Network(description)
+    learn(network, data, updates=updates, seed=seed, tell=hear)
+    return network
+
+
+def _beginnings(recorded: Sequence[Episode]) -> Beginnings:
+    return Beginnings([Beginning(one.start.task, one.frames[0].observation) for one in recorded])
+
+
+def _successes(recorded: Sequence[Episode]) -> int:
+    return sum(frame.success for one in recorded for frame in one.frames)
