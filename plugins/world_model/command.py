@@ -25,7 +25,7 @@ def world(
     manifest: ManifestArgument,
     output: Output,
     episodes: Episodes = 2000,
-    updates: Updates = 3000,
+    updates: Updates = 2000,
 ) -> None:
     """Learn a model of a manifest's simulator from episodes of its policy.
 

@@ -13,7 +13,7 @@ from rlvla.plugins.world_model.beginnings import HELD_OUT, Beginning, Beginnings
 from rlvla.plugins.world_model.description import Description, public
 from rlvla.plugins.world_model.network import Network, save
 from rlvla.plugins.world_model.recording import Recorder
-from rlvla.plugins.world_model.training import CHANGED, imagined, learn
+from rlvla.plugins.world_model.training import imagined, learn
 from rlvla.plugins.world_model.transitions import Transitions
 
 if TYPE_CHECKING:
@@ -87,11 +87,10 @@ def errors_of(network: Network, data: Transitions) -> dict[str, float]:
     """Return how far off whole episodes are that are imagined from their first frame."""
     sums = torch.zeros(6, dtype=torch.float64)
     for at, predicted in imagined(network, data, data.first.unique(), horizon=len(data.first)):
-        before, after, success = data.shown(at), data.shown(at + 1), data.success[at]
-        moved = (after - before).abs().amax(1) > CHANGED
+        moved, success = data.moved(at), data.success[at]
         sums += torch.tensor(
             [
-                (predicted.images - after).abs().mean(1)[moved].sum(),
+                (predicted.images - data.shown(at + 1)).abs().mean(1)[moved].sum(),
                 moved.sum(),
                 (predicted.proprio - data.proprio[at + 1]).abs().mean(1).sum(),
                 ((predicted.success > 0) & success).sum(),

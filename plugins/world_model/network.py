@@ -115,11 +115,17 @@ class Painter(nn.Module):
 
 
 class Judge(nn.Module):
-    """Reward and success of an action, told from the points in the images that matter.
+    """Reward and success of an action, told from how far the robot is from what matters.
 
-    Points are the expected places of heat maps (a spatial softmax; Levine et al. 2016,
-    arXiv 1504.00702), which the instruction's words steer.
+    What matters are the expected places of heat maps (a spatial softmax; Levine et al. 2016,
+    arXiv 1504.00702), which the instruction's words steer. Where the robot is in the images is a
+    linear map of its proprioception, another one for each place.
     """
+
+    usual: Tensor
+    """Float32 [2], as `Predicted.reward`: the mean of the recorded rewards."""
+    spread: Tensor
+    """Float32 [2], their standard deviation."""
 
     def __init__(self, description: Description) -> None:
         super().__init__()
@@ -128,8 +134,11 @@ class Judge(nn.Module):
         self.steer = nn.Linear(words, 2 * sizes.width)
         self.inner = nn.Conv2d(sizes.width, sizes.width, 3, padding=1)
         self.heat = nn.Conv2d(sizes.width, sizes.points, 1)
-        numbers = 2 * sizes.points + 2 * spec.proprio + spec.action_dim + words
+        self.robot = nn.Linear(spec.proprio, 2 * sizes.points)
+        numbers = 4 * sizes.points + 2 * spec.proprio + spec.action_dim + words
         self.verdict = _mlp(numbers, 2 * sizes.width, 3)
+        self.register_buffer("usual", torch.zeros(2))
+        self.register_buffer("spread", torch.ones(2))
 
     def forward(
         self, seen: Seen, action: Tensor, images: Tensor, proprio: Tensor
@@ -138,10 +147,17 @@ class Judge(nn.Module):
         scale, shift = self.steer(seen.words)[:, :, None, None].chunk(2, 1)
         features = self.inward(_with_places(_cells(seen.first), _cells(images)))
         features = functional.relu(features * (1 + scale) + shift)
-        heat = self.heat(functional.relu(self.inner(features)))
-        numbers = [_expected(heat), seen.proprio, proprio, action, seen.words]
-        verdict: Tensor = self.verdict(torch.cat(numbers, 1))
-        return verdict[:, :2], verdict[:, 2]
+        matters = _expected(self.heat(functional.relu(self.inner(features))))
+        before, after = (matters - self._robot(one) for one in (seen.proprio, proprio))
+        ways = [after.flatten(1), before.norm(dim=2), after.norm(dim=2)]
+        verdict: Tensor = self.verdict(
+            torch.cat([*ways, seen.proprio, proprio, action, seen.words], 1)
+        )
+        return self.usual + self.spread * verdict[:, :2], verdict[:, 2]
+
+    def _robot(self, proprio: Tensor) -> Tensor:
+        """Return where the robot is for each place that matters, [B, N, 2]."""
+        return self.robot(proprio).unflatten(1, (-1, 2))
 
 
 class _Block(nn.Module):
@@ -186,9 +202,8 @@ def _around(points: Tensor, extent: Tensor, height: int, width: int) -> Tensor:
 
 
 def _expected(heat: Tensor) -> Tensor:
-    """Return the expected place of each heat map [B, N, H, W], [B, 2 * N]."""
-    places = _places(*heat.shape[2:], heat)
-    return (heat.flatten(2).softmax(2) @ places.T).flatten(1)
+    """Return the expected place of each heat map [B, N, H, W], [B, N, 2]."""
+    return heat.flatten(2).softmax(2) @ _places(*heat.shape[2:], heat).T
 
 
 def _places(height: int, width: int, like: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-EPISODES = 1000
+EPISODES = 200
 """Evaluation episodes that the original offers of each task."""
 
 

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 HORIZON = 2
 """Actions that are imagined in a row, each from what came of the one before."""
 BATCH = 32
-LR = 3e-3
+LR = 5e-3
 WARMUP = 50
 """Updates in which the learning rate rises; then it falls to 0 as half a cosine."""
-CHANGED = 0.02
-"""Least change of a colour, of 1, by which a pixel counts as moved over."""
 CALM = 0.05
 """Weight of the pixels that nothing moves over: nearly all of an image."""
+LEAST = 1e-6
+"""Of a standard deviation, for what never changed."""
 
 
 class Losses(NamedTuple):
@@ -40,13 +40,13 @@ class Losses(NamedTuple):
     proprio: Tensor
     """Squared error, in units of the recorded changes."""
     reward: Tensor
-    """Squared error, given whether the action achieved the task."""
+    """Squared error, given whether the action achieved the task, in units of those recorded."""
     success: Tensor
     """Cross-entropy."""
 
     def total(self) -> Tensor:
         """Return what is descended on."""
-        return 200 * self.image + 0.1 * self.proprio + 10 * self.reward + self.success
+        return 200 * self.image + 0.1 * self.proprio + self.reward + 2 * self.success
 
 
 def learn(
@@ -59,15 +59,14 @@ def learn(
 ) -> None:
     """Train the network in place; `tell` hears the losses of every update."""
     acted, random = data.acted(), np.random.default_rng(seed)
-    changes = data.proprio[acted + 1] - data.proprio[acted]
-    network.motion.spread.copy_(changes.std(0).clamp(min=1e-6))
+    _scale(network, data)
     optimizer = torch.optim.AdamW(network.parameters(), lr=LR)
     for update in range(updates):
         for group in optimizer.param_groups:
             group["lr"] = LR * _pace(update, updates)
         at = acted[torch.from_numpy(random.integers(len(acted), size=BATCH))]
         found = [
-            losses_of(predicted, data, frames, network.motion.spread)
+            losses_of(network, predicted, data, frames)
             for frames, predicted in imagined(network, data, at, horizon=HORIZON)
         ]
         losses = Losses(*(torch.stack(each).mean() for each in zip(*found, strict=True)))
@@ -98,18 +97,34 @@ def imagined(
         seen = Seen(*(rows[goes_on] for rows in kept))
 
 
-def losses_of(predicted: Predicted, data: Transitions, at: Tensor, spread: Tensor) -> Losses:
+def losses_of(network: Network, predicted: Predicted, data: Transitions, at: Tensor) -> Losses:
     """Compare what is predicted of the actions at these frames with what came of them."""
-    before, after, success = data.shown(at), data.shown(at + 1), data.success[at]
-    moved = (after - before).abs().amax(1, keepdim=True) > CHANGED
-    weight = moved + CALM * ~moved
-    reward = predicted.reward.gather(1, success.long()[:, None])[:, 0]
+    after, success = data.shown(at + 1), data.success[at]
+    weight = torch.where(data.moved(at)[:, None], 1.0, CALM)
+    outcome = success.long()
+    reward = predicted.reward.gather(1, outcome[:, None])[:, 0]
     return Losses(
         image=((predicted.images - after).square() * weight).mean(),
-        proprio=((predicted.proprio - data.proprio[at + 1]) / spread).square().mean(),
-        reward=(reward - data.reward[at]).square().mean(),
+        proprio=_squared(predicted.proprio - data.proprio[at + 1], network.motion.spread),
+        reward=_squared(reward - data.reward[at], network.judge.spread[outcome]),
         success=functional.binary_cross_entropy_with_logits(predicted.success, success.float()),
     )
+
+
+def _squared(error: Tensor, spread: Tensor) -> Tensor:
+    return (error / spread).square().mean()
+
+
+def _scale(network: Network, data: Transitions) -> None:
+    """Tell the network in which units what it predicts was recorded."""
+    acted = data.acted()
+    changes = data.proprio[acted + 1] - data.proprio[acted]
+    network.motion.spread.copy_(changes.std(0).clamp(min=LEAST))
+    for outcome in (0, 1):
+        paid = data.reward[acted][data.success[acted] == outcome]
+        if len(paid) > 1:
+            network.judge.usual[outcome] = paid.mean()
+            network.judge.spread[outcome] = paid.std().clamp(min=LEAST)
 
 
 def _pace(update: int, updates: int) -> float:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rlvla.plugins.world_model.description import Description
     from rlvla.plugins.world_model.recording import Episode
 
+CHANGED = 0.02
+"""Least change of a colour, of 1, by which a pixel counts as moved over."""
+
 
 class Transitions:
     """The frames of all episodes, F of them; the last of an episode has no action."""
@@ -58,3 +61,7 @@ class Transitions:
     def shown(self, at: Tensor) -> Tensor:
         """Return the images of frames, float32 [B, K, H, W] in [0, 1]."""
         return self.images[at] / 255
+
+    def moved(self, at: Tensor) -> Tensor:
+        """Return which pixels the actions at these frames changed, bool [B, H, W]."""
+        return (self.shown(at + 1) - self.shown(at)).abs().amax(1) > CHANGED
