@@ -42,7 +42,7 @@ class Description:
     spec: SimulatorSpec
     """Of that simulator, without its privileged state."""
     tasks: tuple[str, ...]
-    words: tuple[str, ...]
+    words: tuple[str, ...] = ()
     """Of all recorded instructions, in lower case."""
     sizes: Sizes = Sizes()
 

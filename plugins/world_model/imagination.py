@@ -81,7 +81,7 @@ class Imagination:
         return [
             StepResult(
                 self._shown(lane),
-                *(part[lane] for part in chunk),
+                **{name: part[lane] for name, part in chunk._asdict().items()},
                 success=bool(chunk.terminated[lane].any()),
             )
             for lane in lanes

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
 import rlvla
+from rlvla.core.errors import ManifestError
 from rlvla.plugins.models.seeded import seeded
 from rlvla.plugins.world_model.beginnings import HELD_OUT, Beginning, Beginnings
 from rlvla.plugins.world_model.description import Description, public
@@ -32,20 +34,22 @@ PROVENANCE = "provenance.json"
 def make(
     manifest: Manifest, output: Path, *, episodes: int, updates: int, tell: Callable[[str], None]
 ) -> dict[str, float]:
-    """Make the folder of a world model; return its errors on held-out episodes."""
+    """Make the folder of a world model; return its errors on held-out episodes.
+
+    Raise ManifestError if there can be none of the manifest's simulator.
+    """
+    description = describe(manifest)
     recorded = record(manifest, episodes)
     actions = sum(len(one.frames) - 1 for one in recorded)
     tell(f"{episodes} episodes recorded: {actions} actions, {_successes(recorded)} successes")
-    description = describe(manifest, recorded)
-    learned = [one for place, one in enumerate(recorded) if place % HELD_OUT]
-    network = _learned(
-        Transitions(learned, description),
-        description,
-        seed=manifest.seed,
-        updates=updates,
-        tell=tell,
-    )
-    errors = errors_of(network, Transitions(recorded[::HELD_OUT], description))
+    description = replace(description, words=words_in(recorded))
+    with seeded(manifest.seed):
+        network = Network(description)
+    learned = [one for one in recorded if one.start.index % HELD_OUT]
+    data = Transitions(learned, description)
+    learn(network, data, updates=updates, seed=manifest.seed, tell=_progress(updates, tell))
+    others = [one for one in recorded if not one.start.index % HELD_OUT]
+    errors = errors_of(network, Transitions(others, description))
     output.mkdir(parents=True)
     description.write(output)
     save(network, output)
@@ -71,22 +75,29 @@ def record(manifest: Manifest, episodes: int) -> list[Episode]:
     return Recorder(simulator, policy, seed=seed).record(episodes)
 
 
-def describe(manifest: Manifest, recorded: Sequence[Episode]) -> Description:
-    """Return what can be said of a model of the manifest's simulator before it is learned."""
-    instructions = {one.frames[0].observation.instruction for one in recorded}
-    return Description(
-        simulator=manifest.plain["simulator"]["type"],
-        spec=public(manifest.simulator.spec),
-        tasks=(*manifest.simulator.tasks,),
-        words=(*sorted({word for text in instructions for word in text.lower().split()}),),
-    )
+def describe(manifest: Manifest) -> Description:
+    """Return what is known of a world model before an episode is recorded: all but its words."""
+    try:
+        return Description(
+            simulator=manifest.plain["simulator"]["type"],
+            spec=public(manifest.simulator.spec),
+            tasks=(*manifest.simulator.tasks,),
+        )
+    except ValueError as error:
+        raise ManifestError(f"simulator: {error}") from None
+
+
+def words_in(recorded: Sequence[Episode]) -> tuple[str, ...]:
+    """Return the words of all instructions, in order."""
+    texts = {one.frames[0].observation.instruction for one in recorded}
+    return (*sorted({word for text in texts for word in text.lower().split()}),)
 
 
 @torch.no_grad()
 def errors_of(network: Network, data: Transitions) -> dict[str, float]:
     """Return how far off whole episodes are that are imagined from their first frame."""
     sums = torch.zeros(6, dtype=torch.float64)
-    for at, predicted in imagined(network, data, data.first.unique(), horizon=len(data.first)):
+    for at, predicted in imagined(network, data, data.begun(), horizon=len(data.first)):
         moved, success = data.moved(at), data.success[at]
         sums += torch.tensor(
             [
@@ -107,23 +118,13 @@ def errors_of(network: Network, data: Transitions) -> dict[str, float]:
     }
 
 
-def _learned(
-    data: Transitions,
-    description: Description,
-    *,
-    seed: int,
-    updates: int,
-    tell: Callable[[str], None],
-) -> Network:
+def _progress(updates: int, tell: Callable[[str], None]) -> Callable[[int, Losses], None]:
     def hear(update: int, losses: Losses) -> None:
         if (update + 1) % EVERY == 0:
-            told = (f"{name} {float(loss):.2g}" for name, loss in losses._asdict().items())
+            told = (f"{name} {loss.item():.2g}" for name, loss in losses._asdict().items())
             tell(f"update {update + 1} of {updates}: {', '.join(told)}")
 
-    with seeded(seed):
-        network = Network(description)
-    learn(network, data, updates=updates, seed=seed, tell=hear)
-    return network
+    return hear
 
 
 def _beginnings(recorded: Sequence[Episode]) -> Beginnings:

@@ -100,18 +100,20 @@ class Painter(nn.Module):
     def forward(self, seen: Seen, action: Tensor, proprio: Tensor) -> Tensor:
         """Return float32 [B, K, H, W]; `proprio` is that after the action."""
         given = self.given(torch.cat([seen.proprio, proprio, action], 1))
-        points = self.where(proprio).unflatten(1, (-1, 2))
+        points = self.where(proprio).view(len(proprio), -1, 2)
         maps = _cells(seen.first), _cells(seen.images)
-        around = _around(points, self.extent.exp(), *maps[0].shape[2:])
-        features = self.inward(torch.cat([*maps, around], 1))
+        around = _around(points, self.extent.exp(), _places(maps[0]))
+        features: Tensor = self.inward(torch.cat([*maps, around], 1))
         features = functional.relu(features + given[:, :, None, None])
         for block in self.blocks:
             features = block(features)
-        painted, shares = self.outward(features).split(self.parts, 1)
+        painted, wishes = self.outward(features).split(self.parts, 1)
         colours = functional.pixel_shuffle(painted, CELL).sigmoid()
-        chosen = functional.pixel_shuffle(shares, CELL).unflatten(1, (self.cameras, CHOICES))
-        now, then, new = chosen.softmax(2).repeat_interleave(3, 1).unbind(2)
-        return now * seen.images + then * seen.first + new * colours
+        wishes = functional.pixel_shuffle(wishes, CELL)
+        shares = wishes.view(-1, self.cameras, CHOICES, *wishes.shape[2:]).softmax(2)
+        now, then, new = shares.repeat_interleave(3, 1).unbind(2)
+        images: Tensor = now * seen.images + then * seen.first + new * colours
+        return images
 
 
 class Judge(nn.Module):
@@ -145,7 +147,9 @@ class Judge(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return rewards [B, 2] and the log-odds of success [B]."""
         scale, shift = self.steer(seen.words)[:, :, None, None].chunk(2, 1)
-        features = self.inward(_with_places(_cells(seen.first), _cells(images)))
+        maps = _cells(seen.first), _cells(images)
+        places = _places(maps[0]).expand(len(images), -1, -1, -1)
+        features = self.inward(torch.cat([*maps, places], 1))
         features = functional.relu(features * (1 + scale) + shift)
         matters = _expected(self.heat(functional.relu(self.inner(features))))
         before, after = (matters - self._robot(one) for one in (seen.proprio, proprio))
@@ -157,7 +161,8 @@ class Judge(nn.Module):
 
     def _robot(self, proprio: Tensor) -> Tensor:
         """Return where the robot is for each place that matters, [B, N, 2]."""
-        return self.robot(proprio).unflatten(1, (-1, 2))
+        where: Tensor = self.robot(proprio).view(len(proprio), -1, 2)
+        return where
 
 
 class _Block(nn.Module):
@@ -183,34 +188,25 @@ def _cells(images: Tensor) -> Tensor:
     return functional.pixel_unshuffle(images, CELL) - 0.5
 
 
-def _with_places(*maps: Tensor) -> Tensor:
-    """Return maps on top of each other, with the two coordinates of each cell."""
-    height, width = maps[0].shape[2:]
-    places = _places(height, width, maps[0]).unflatten(1, (height, width))
-    return torch.cat([*maps, places.expand(len(maps[0]), -1, -1, -1)], 1)
-
-
-def _around(points: Tensor, extent: Tensor, height: int, width: int) -> Tensor:
+def _around(points: Tensor, extent: Tensor, places: Tensor) -> Tensor:
     """Return how near each cell is to points [B, N, 2] of some extent [N], and on which side.
 
-    [B, 3 * N, height, width]: a Gaussian of the distance, and its product with the offsets.
+    [B, 3 * N, h, w]: a Gaussian of the distance, and its product with the offsets.
     """
-    places = _places(height, width, points).unflatten(1, (height, width))
     offset = (places - points[..., None, None]) / extent[:, None, None, None]
     near = (-0.5 * offset.square().sum(2, keepdim=True)).exp()
     return torch.cat([near, near * offset], 2).flatten(1, 2)
 
 
 def _expected(heat: Tensor) -> Tensor:
-    """Return the expected place of each heat map [B, N, H, W], [B, N, 2]."""
-    return heat.flatten(2).softmax(2) @ _places(*heat.shape[2:], heat).T
+    """Return the expected place of each heat map [B, N, h, w], [B, N, 2]."""
+    return heat.flatten(2).softmax(2) @ _places(heat).flatten(1).T
 
 
-def _places(height: int, width: int, like: Tensor) -> Tensor:
-    """Return the coordinates of cells, row after row, in [-1, 1], [2, height * width]."""
-    ys = torch.linspace(-1, 1, height, dtype=like.dtype, device=like.device)
-    xs = torch.linspace(-1, 1, width, dtype=like.dtype, device=like.device)
-    return torch.stack(torch.meshgrid(ys, xs, indexing="ij")).flatten(1)
+def _places(maps: Tensor) -> Tensor:
+    """Return the coordinates of the cells of maps [B, ..., h, w], in [-1, 1], [2, h, w]."""
+    rows, columns = (torch.linspace(-1, 1, side, device=maps.device) for side in maps.shape[-2:])
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
 
 
 def load(folder: Path, description: Description) -> Network:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from rlvla.core.errors import PluginError
 from rlvla.core.starts import Starts, noise_seed
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rlvla.core.interfaces import Policy, Simulator
-    from rlvla.core.types import Observation, Start
+    from rlvla.core.types import Array, Observation, Start
 
 RANDOM = (0.0, 0.3, 0.6)
 """Shares of an episode's actions that are random instead of the policy's, episode after episode."""
@@ -58,7 +59,7 @@ class _Lane:
 class Recorder:
     """Plays episodes action by action in the lanes of a simulator, which it starts and closes.
 
-    Each episode depends on its start alone: not on the other lanes, nor on their number.
+    An episode's noise depends on its start alone: not on the other lanes, nor on their number.
     """
 
     def __init__(self, simulator: Simulator, policy: Policy, *, seed: int) -> None:
@@ -116,29 +117,28 @@ class Recorder:
 
     def _decide(self, playing: Sequence[_Lane]) -> list[NDArray[np.float32]]:
         seeds = [noise_seed(self._seed, lane.ordinal, len(lane.frames)) for lane in playing]
-        decided = self._policy.act(
-            _rows([lane.shown for lane in playing]),
-            seeds=np.array(seeds, np.uint64),
-            temperature=np.ones(len(playing), np.float32),
-        )
+        with torch.no_grad():
+            decided = self._policy.act(
+                rows_of([lane.shown for lane in playing]),
+                seeds=np.array(seeds, np.uint64),
+                temperature=np.ones(len(playing), np.float32),
+            )
         chosen = zip(playing, decided["action"][:, 0], seeds, strict=True)
         return [self._disturbed(lane, action, seed) for lane, action, seed in chosen]
 
-    def _disturbed(
-        self, lane: _Lane, action: NDArray[np.generic], seed: int
-    ) -> NDArray[np.float32]:
+    def _disturbed(self, lane: _Lane, action: Array, seed: int) -> NDArray[np.float32]:
         random = np.random.default_rng(seed)
         if random.random() < RANDOM[lane.ordinal % len(RANDOM)]:
             return random.uniform(self._low, self._high).astype(np.float32)
         return action.astype(np.float32)
 
 
-def _rows(shown: Sequence[Observation]) -> dict[str, NDArray[np.generic]]:
+def rows_of(shown: Sequence[Observation]) -> dict[str, Array]:
     """Return observations as the rows that a policy takes."""
-    images = {f"image/{name}": [one.images[name] for one in shown] for name in shown[0].images}
-    vectors = {
-        "proprio": [one.proprio for one in shown],
-        "privileged": [one.privileged for one in shown],
-        "instruction": [encode_instruction(one.instruction) for one in shown],
+    rows: dict[str, list[Array]] = {
+        f"image/{name}": [one.images[name] for one in shown] for name in shown[0].images
     }
-    return {name: np.stack(rows) for name, rows in (images | vectors).items()}
+    rows["proprio"] = [one.proprio for one in shown]
+    rows["privileged"] = [one.privileged for one in shown]
+    rows["instruction"] = [encode_instruction(one.instruction) for one in shown]
+    return {name: np.stack(each) for name, each in rows.items()}

@@ -71,7 +71,7 @@ def learn(
         ]
         losses = Losses(*(torch.stack(each).mean() for each in zip(*found, strict=True)))
         optimizer.zero_grad()
-        losses.total().backward()
+        torch.autograd.backward(losses.total())
         clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         tell(update, losses)

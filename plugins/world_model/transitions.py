@@ -49,6 +49,10 @@ class Transitions:
         self.left = ends.repeat_interleave(lengths) - 1 - torch.arange(len(frames))
         """Int64 [F]: actions to come in the episode."""
 
+    def begun(self) -> Tensor:
+        """Return the frames that episodes begin with, int64."""
+        return (self.first == torch.arange(len(self.first))).nonzero()[:, 0]
+
     def acted(self) -> Tensor:
         """Return the frames that have an action, int64."""
         return self.left.nonzero()[:, 0]
