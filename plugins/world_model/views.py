@@ -24,8 +24,8 @@ def joined(images: Mapping[str, NDArray[np.uint8]], cameras: Sequence[str]) -> T
 
 def parted(images: Tensor, spec: SimulatorSpec) -> dict[str, NDArray[np.uint8]]:
     """Return what `joined` joined, from uint8 [K, H, W]."""
-    views = images.cpu().unflatten(0, (len(spec.cameras), 3)).permute(0, 2, 3, 1).contiguous()
-    return dict(zip(spec.cameras, views.numpy(), strict=True))
+    views = images.cpu().view(len(spec.cameras), 3, *images.shape[1:]).permute(0, 2, 3, 1)
+    return dict(zip(spec.cameras, views.contiguous().numpy(), strict=True))
 
 
 def words_of(instruction: str, words: Sequence[str]) -> Tensor:

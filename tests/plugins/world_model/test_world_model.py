@@ -10,6 +10,7 @@ import pytest
 import safetensors.numpy as tensor_files
 import torch
 
+from rlvla.core.component import build
 from rlvla.core.errors import PreflightError
 from rlvla.core.testing import check_simulator
 from rlvla.core.types import Start
@@ -164,7 +165,7 @@ def test_a_network_that_is_sure_of_success_ends_the_episode(folder: Path, tmp_pa
 def test_another_original_is_refused(
     folder: Path, options: dict[str, object], message: str
 ) -> None:
-    other = Tabletop(**{"size": 24, **options})  # type: ignore[arg-type]
+    other = build(Tabletop, {"size": 24, **options})
     with pytest.raises(ValueError, match=f"^original is not what .*{message}"):
         WorldModel(checkpoint=str(folder), original=other)
 
