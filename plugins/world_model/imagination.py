@@ -76,7 +76,7 @@ class Imagination:
             raise RuntimeError(f"of lanes {[*lanes]} one is at its episode's end; reset it first")
         everyone = np.zeros((len(named), *actions.shape[1:]), np.float32)
         everyone[lanes] = actions.clip(self._low, self._high)
-        columns = [self._advance(action, named) for action in everyone.swapaxes(0, 1)]
+        columns = [self._advance(everyone[:, at], named) for at in range(actions.shape[1])]
         chunk = Column(*(np.stack(parts, 1) for parts in zip(*columns, strict=True)))
         return [
             StepResult(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -95,26 +96,25 @@ def words_in(recorded: Sequence[Episode]) -> tuple[str, ...]:
 
 @torch.no_grad()
 def errors_of(network: Network, data: Transitions) -> dict[str, float]:
-    """Return how far off whole episodes are that are imagined from their first frame."""
-    sums = torch.zeros(6, dtype=torch.float64)
+    """Return how far off whole episodes are that are imagined from their first frame.
+
+    `colour` and `proprio` are mean absolute errors, that of colours over the pixels that change.
+    """
+    sums: dict[str, float] = defaultdict(float)
     for at, predicted in imagined(network, data, data.begun(), horizon=len(data.first)):
-        moved, success = data.moved(at), data.success[at]
-        sums += torch.tensor(
-            [
-                (predicted.images - data.shown(at + 1)).abs().mean(1)[moved].sum(),
-                moved.sum(),
-                (predicted.proprio - data.proprio[at + 1]).abs().mean(1).sum(),
-                ((predicted.success > 0) & success).sum(),
-                (predicted.success > 0).sum(),
-                success.sum(),
-            ]
-        )
-    colour, moved, proprio, right, claimed, true = sums.tolist()
+        moved, success, claimed = data.moved(at), data.success[at], predicted.success > 0
+        colours = (predicted.images - data.shown(at + 1)).abs().mean(1)
+        sums["colours"] += colours[moved].sum().item()
+        sums["moved"] += moved.sum().item()
+        sums["proprio"] += (predicted.proprio - data.proprio[at + 1]).abs().mean(1).sum().item()
+        sums["right"] += (claimed & success).sum().item()
+        sums["claimed"] += claimed.sum().item()
+        sums["success"] += success.sum().item()
     return {
-        "colour": colour / moved,
-        "proprio": proprio / len(data.acted()),
-        "precision of success": right / max(claimed, 1),
-        "recall of success": right / max(true, 1),
+        "colour": sums["colours"] / sums["moved"],
+        "proprio": sums["proprio"] / len(data.acted()),
+        "precision of success": sums["right"] / max(sums["claimed"], 1),
+        "recall of success": sums["right"] / max(sums["success"], 1),
     }
 
 

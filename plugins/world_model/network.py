@@ -153,7 +153,7 @@ class Judge(nn.Module):
         features = functional.relu(features * (1 + scale) + shift)
         matters = _expected(self.heat(functional.relu(self.inner(features))))
         before, after = (matters - self._robot(one) for one in (seen.proprio, proprio))
-        ways = [after.flatten(1), before.norm(dim=2), after.norm(dim=2)]
+        ways = [after.flatten(1), _length(before), _length(after)]
         verdict: Tensor = self.verdict(
             torch.cat([*ways, seen.proprio, proprio, action, seen.words], 1)
         )
@@ -196,6 +196,12 @@ def _around(points: Tensor, extent: Tensor, places: Tensor) -> Tensor:
     offset = (places - points[..., None, None]) / extent[:, None, None, None]
     near = (-0.5 * offset.square().sum(2, keepdim=True)).exp()
     return torch.cat([near, near * offset], 2).flatten(1, 2)
+
+
+def _length(ways: Tensor) -> Tensor:
+    """Return the lengths of vectors [B, N, 2], [B, N]."""
+    length: Tensor = torch.linalg.vector_norm(ways, dim=2)
+    return length
 
 
 def _expected(heat: Tensor) -> Tensor:

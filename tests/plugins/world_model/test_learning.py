@@ -90,7 +90,7 @@ def test_learning_lowers_the_errors_on_other_episodes(
 
 def test_learning_twice_gives_the_same(manifest: Manifest, episodes: Sequence[Episode]) -> None:
     description = described(manifest, episodes)
-    networks = []
+    networks = list[Network]()
     for _ in range(2):
         with seeded(0):
             networks.append(Network(description))
