@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -200,8 +200,8 @@ def _around(points: Tensor, extent: Tensor, places: Tensor) -> Tensor:
 
 def _length(ways: Tensor) -> Tensor:
     """Return the lengths of vectors [B, N, 2], [B, N]."""
-    norm: Any = torch.linalg.vector_norm  # which torch leaves untyped
-    length: Tensor = norm(ways, dim=2)
+    linalg = cast("Any", torch.linalg)  # whose functions torch leaves untyped
+    length: Tensor = linalg.vector_norm(ways, dim=2)
     return length
 
 
