@@ -7,7 +7,7 @@ import importlib
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from rlvla.core.interfaces import Correction, Proximal
+from rlvla.core.interfaces import Correction, Proximal, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         Model,
         Runtime,
         Sharding,
-        Simulator,
     )
 
 T = TypeVar("T")
@@ -109,7 +108,7 @@ def _spelled(factory: Callable[..., object] | str) -> str:
 
 
 def _simulators() -> Registry[Simulator]:
-    return Registry("simulator")
+    return Registry("simulator", contract=Simulator)
 
 
 def _models() -> Registry[Model]:

@@ -4,6 +4,6 @@ BUILTIN = tuple(
     f"rlvla.plugins.{kind}"
     for kind in (
         *("simulators", "models", "algorithms", "proximals", "corrections"),
-        *("schedulers", "loggers", "runtimes", "bench", "serving"),
+        *("schedulers", "loggers", "runtimes", "bench", "serving", "world_model"),
     )
 )
