@@ -28,7 +28,6 @@ def exports_of(options: Pi0) -> dict[str, Exporter[Any]]:
     """Return the layouts that the options allow, by name.
 
     Adapters alone only of a run that trained them on a checkpoint: their users add them to that.
-    lerobot's pi0.5 always has the state in its prompt.
     """
     read = partial(_read, options)
     exporters: dict[str, Exporter[Any]] = {
@@ -36,11 +35,10 @@ def exports_of(options: Pi0) -> dict[str, Exporter[Any]]:
         "openpi": Exporter(
             write=publishing.write_openpi, read=read, tensors=publishing.held, outputs=outputs
         ),
-    }
-    if options.discrete == options.adaptive:
-        exporters["lerobot"] = Exporter(
+        "lerobot": Exporter(
             write=write_lerobot, read=read, tensors=publishing.held, outputs=outputs
-        )
+        ),
+    }
     if options.lora is not None and options.checkpoint is not None:
         exporters[PEFT] = Exporter(
             write=partial(_write_adapters, options.lora, options.checkpoint),

@@ -38,13 +38,10 @@ STATE, ACTION = "observation.state", "action"
 def write_lerobot(policy: PiPolicy, directory: Path) -> None:
     """Write weights without our heads, `config.json`, both pipelines and the tokenizer.
 
-    Raise ValueError for a policy whose actions are differences: lerobot would add the state with a
-    step of its own, which is not written.
+    Raise ValueError for a policy whose actions are differences or in a frame of their own, for
+    which lerobot has steps that are not written, and for a pi0.5 that is not told the state.
     """
-    if policy.reading.interface.relative:
-        raise ValueError(
-            "relative actions have no form in lerobot's files here; `--to openpi` has them"
-        )
+    _refuse(policy)
     named = {f"model.{name}": one for name, one in published_tensors(policy).items()}
     write_tensors(named, directory / MODEL)
     config = _config(policy)
@@ -59,6 +56,19 @@ def write_lerobot(policy: PiPolicy, directory: Path) -> None:
                 write_tensors(statistics, directory / step["state_file"])
         write_json({"name": stem, "steps": steps}, directory / file)
     policy.reading.tokenizer.save(directory)
+
+
+def _refuse(policy: PiPolicy) -> None:
+    interface = policy.reading.interface
+    unwritten = {
+        "relative actions": bool(interface.relative),
+        f"the numbers of {interface.robot}": interface.robot != "plain",
+        "prompts of pi0.5 without the state": interface.discrete
+        != policy.module.architecture.adaptive,
+    }
+    found = [what for what, is_so in unwritten.items() if is_so]
+    if found:
+        raise ValueError(f"{found[0]} have no form in lerobot's files here; `--to openpi` has one")
 
 
 def _config(policy: PiPolicy) -> dict[str, Any]:

@@ -223,11 +223,13 @@ def test_lerobot_files_have_its_prefix_and_pipelines(
     assert numbers.keys() == again.keys()
 
 
-def test_lerobot_is_offered_only_where_its_prompt_is_ours() -> None:
-    assert "lerobot" in Pi0().exports
-    assert "lerobot" in Pi05().exports
-    assert "lerobot" not in Pi05(discrete_state_input=False).exports
+def test_lerobot_is_offered_only_where_its_prompt_is_ours(
+    spec: SimulatorSpec, tmp_path: Path
+) -> None:
     assert "lerobot" not in OpenVLA().exports
+    options = Pi05(discrete_state_input=False)
+    with pytest.raises(ValueError, match=r"prompts of pi0\.5 without the state have no form in l"):
+        options.exports["lerobot"].write(options.build(spec, seed=0), tmp_path)
 
 
 def test_openpi_files_are_read_by_transformers(spec: SimulatorSpec, tmp_path: Path) -> None:
