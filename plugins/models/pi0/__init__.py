@@ -35,8 +35,9 @@ class Pi0:
     """Sizes of a policy made from the seed; a checkpoint brings its own."""
     checkpoint: str | None = None
     """Directory with `model.safetensors` and `config.json`, as written by openpi (PyTorch),
-    lerobot, transformers or rlvla, or with the `params` of openpi's JAX code (extra `jax`), and
-    with `tokenizer.json` or `tokenizer.model` beside them; `rlvla:NAME` is one that ships here."""
+    lerobot, transformers or rlvla, or with the `params` of openpi's JAX code (extra `jax`; its
+    low-rank adapters are merged), and with `tokenizer.json` or `tokenizer.model` beside them;
+    `rlvla:NAME` is one that ships here."""
     family: Family | None = None
     """Of which of openpi's recipes the checkpoint is, which decides what its files do not say:
     `base`, `libero`, `droid` or `aloha`, whose joints and grippers have other signs and units in
