@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MODEL = "model.safetensors"
+INDEX = f"{MODEL}.index.json"
+PART = 5_000_000_000
+"""Bytes that a part of published weights has at most."""
 ADAPTERS = "adapters.safetensors"
 _FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
 _OPEN: Any = safe_open  # and has no types here
@@ -60,7 +63,7 @@ def outline_of(file: Path) -> dict[str, Tensor]:
 
 
 def _files(path: Path) -> list[Path]:
-    index = path / f"{MODEL}.index.json"
+    index = path / INDEX
     if not index.is_file():
         return [path / MODEL]
     try:
@@ -74,6 +77,43 @@ def write_tensors(state: Mapping[str, Tensor], file: Path) -> None:
     """Write tensors into one file."""
     plain = {name: one.detach().cpu().contiguous() for name, one in state.items()}
     _FILES.save_file(plain, file, metadata={"format": "pt"})
+
+
+def rounded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with numbers in bfloat16."""
+    return {n: one.bfloat16() if one.is_floating_point() else one for n, one in state.items()}
+
+
+def write_parts(state: Mapping[str, Tensor], path: Path, *, most: int = PART) -> None:
+    """Write `model.safetensors`, or parts of at most `most` bytes and an index if it is larger."""
+    parts = _parts(state, most)
+    if len(parts) == 1:
+        write_tensors(state, path / MODEL)
+        return
+    files: dict[str, str] = {}
+    for number, names in enumerate(parts, 1):
+        file = f"model-{number:05}-of-{len(parts):05}.safetensors"
+        write_tensors({name: state[name] for name in names}, path / file)
+        files |= dict.fromkeys(names, file)
+    index = {"metadata": {"total_size": sum(map(_size, state.values()))}, "weight_map": files}
+    (path / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
+
+
+def _parts(state: Mapping[str, Tensor], most: int) -> list[list[str]]:
+    """Return the names of each part, in their order; a tensor that is larger is a part alone."""
+    parts: list[list[str]] = [[]]
+    size = 0
+    for name, one in state.items():
+        if parts[-1] and size + _size(one) > most:
+            parts.append([])
+            size = 0
+        parts[-1].append(name)
+        size += _size(one)
+    return parts
+
+
+def _size(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 def write_model(network: nn.Module, path: Path, *, heads: Sequence[str]) -> None:

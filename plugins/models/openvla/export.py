@@ -38,7 +38,11 @@ def exports_of(options: OpenVLA) -> dict[str, Exporter[Any]]:
     exporters: dict[str, Exporter[Any]] = {
         MERGED: Exporter(write=write_merged, read=read, tensors=_all, outputs=outputs),
         "openvla": Exporter(
-            write=publishing.write_published, read=read, tensors=_published, outputs=outputs
+            write=publishing.write_published,
+            write_reduced=partial(publishing.write_published, reduced=True),
+            read=read,
+            tensors=_published,
+            outputs=outputs,
         ),
     }
     if options.lora is not None and options.checkpoint is not None and options.base is None:

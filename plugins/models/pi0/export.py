@@ -33,10 +33,18 @@ def exports_of(options: Pi0) -> dict[str, Exporter[Any]]:
     exporters: dict[str, Exporter[Any]] = {
         MERGED: Exporter(write=write_merged, read=read, tensors=_all, outputs=outputs),
         "openpi": Exporter(
-            write=publishing.write_openpi, read=read, tensors=publishing.held, outputs=outputs
+            write=publishing.write_openpi,
+            write_reduced=partial(publishing.write_openpi, reduced=True),
+            read=read,
+            tensors=publishing.held,
+            outputs=outputs,
         ),
         "lerobot": Exporter(
-            write=write_lerobot, read=read, tensors=publishing.held, outputs=outputs
+            write=write_lerobot,
+            write_reduced=partial(write_lerobot, reduced=True),
+            read=read,
+            tensors=publishing.held,
+            outputs=outputs,
         ),
     }
     if options.lora is not None and options.checkpoint is not None:
