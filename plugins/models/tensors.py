@@ -9,14 +9,14 @@ import safetensors.torch as tensor_files
 import torch
 from safetensors import SafetensorError, safe_open
 
+from rlvla.plugins.models.shards import INDEX, MODEL, files_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
 
-MODEL = "model.safetensors"
-INDEX = f"{MODEL}.index.json"
 PART = 5_000_000_000
 """Bytes that a part of published weights has at most."""
 ADAPTERS = "adapters.safetensors"
@@ -27,7 +27,7 @@ _OPEN: Any = safe_open  # and has no types here
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Return all tensors of a checkpoint; of several files if it has an index."""
     state: dict[str, Tensor] = {}
-    for file in _files(path):
+    for file in files_of(path):
         state |= read_file(file)
     return state
 
@@ -47,7 +47,7 @@ def outlined(path: Path) -> dict[str, Tensor]:
     Raise ValueError for a file that is missing or not whole.
     """
     state: dict[str, Tensor] = {}
-    for file in _files(path):
+    for file in files_of(path):
         state |= outline_of(file)
     return state
 
@@ -60,17 +60,6 @@ def outline_of(file: Path) -> dict[str, Tensor]:
     except (OSError, SafetensorError) as error:
         raise ValueError(f"checkpoint's file {file} cannot be read: {error}") from None
     return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-
-
-def _files(path: Path) -> list[Path]:
-    index = path / INDEX
-    if not index.is_file():
-        return [path / MODEL]
-    try:
-        parts: dict[str, str] = json.loads(index.read_text())["weight_map"]
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"checkpoint's file {index} has no weight_map: {error}") from None
-    return [path / part for part in sorted(set(parts.values()))]
 
 
 def write_tensors(state: Mapping[str, Tensor], file: Path) -> None:

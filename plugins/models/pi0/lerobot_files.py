@@ -18,7 +18,8 @@ from rlvla.plugins.models.pi0.publishing import (
     variants,
     write_json,
 )
-from rlvla.plugins.models.tensors import MODEL, rounded, write_tensors
+from rlvla.plugins.models.shards import MODEL
+from rlvla.plugins.models.tensors import rounded, write_tensors
 
 if TYPE_CHECKING:
     from pathlib import Path

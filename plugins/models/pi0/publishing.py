@@ -11,7 +11,8 @@ from rlvla.plugins.models.pi0.heads import OWN
 from rlvla.plugins.models.pi0.interface import from_config
 from rlvla.plugins.models.pi0.presets import published
 from rlvla.plugins.models.pi0.scaling import STATISTICS
-from rlvla.plugins.models.tensors import MODEL, rounded, without, write_tensors
+from rlvla.plugins.models.shards import MODEL
+from rlvla.plugins.models.tensors import rounded, without, write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
