@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rlvla.core.interfaces import Exporter
-from rlvla.plugins.models.exporting import MERGED, PEFT, whole, write_merged
+from rlvla.plugins.models.exporting import MERGED, PEFT, adapters_alone, whole, write_merged
 from rlvla.plugins.models.pi0 import publishing
 from rlvla.plugins.models.pi0.lerobot_files import write_lerobot
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rlvla.core.types import Arrays, SimulatorSpec
-    from rlvla.plugins.models.pi0 import LoRA, Pi0
+    from rlvla.plugins.models.pi0 import Pi0
     from rlvla.plugins.models.pi0.policy import PiPolicy
 
 
@@ -48,12 +48,7 @@ def exports_of(options: Pi0) -> dict[str, Exporter[Any]]:
         ),
     }
     if options.lora is not None and options.checkpoint is not None:
-        exporters[PEFT] = Exporter(
-            write=partial(_write_adapters, options.lora, options.checkpoint),
-            read=partial(_read_adapters, options),
-            tensors=_adapters,
-            outputs=outputs,
-        )
+        exporters[PEFT] = adapters_alone(options, options.lora, options.checkpoint, outputs)
     return exporters
 
 
@@ -75,23 +70,3 @@ def _read(options: Pi0, directory: Path, spec: SimulatorSpec, seed: int) -> PiPo
 
 def _all(policy: PiPolicy) -> dict[str, Tensor]:
     return whole(policy.module)
-
-
-def _adapters(policy: PiPolicy) -> dict[str, Tensor]:
-    from rlvla.plugins.models.peft_files import adapters_of
-
-    return adapters_of(policy.module)
-
-
-def _write_adapters(lora: LoRA, base: str, policy: PiPolicy, directory: Path) -> None:
-    from rlvla.plugins.models.peft_files import write_adapters
-
-    write_adapters(policy.module, directory, lora, base=base)
-
-
-def _read_adapters(options: Pi0, directory: Path, spec: SimulatorSpec, seed: int) -> PiPolicy:
-    from rlvla.plugins.models.peft_files import read_adapters
-
-    policy = replace(options, lora=None).build(spec, seed=seed)
-    read_adapters(policy.module, directory)
-    return policy

@@ -95,9 +95,10 @@ def decided(policy: Policy) -> Array:
         "privileged": np.zeros((1, 0), np.float32),
         "instruction": encode_instruction(WORDS)[None],
     }
-    return policy.act(row, seeds=np.zeros(1, np.uint64), temperature=np.zeros(1, np.float32))[
-        "action"
-    ][0]
+    greedy = np.zeros(1, np.float32)
+    return np.asarray(
+        policy.act(row, seeds=np.zeros(1, np.uint64), temperature=greedy)["action"][0]
+    )
 
 
 def answers(policy: Policy, convention: Convention, *messages: dict[str, object]) -> list[Any]:
