@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
@@ -130,12 +131,18 @@ def test_aloha_is_decided_as_openpi_does_step_by_step(checkpoint: Pi0) -> None:
     assert not seen[:, 14:].any()
 
 
-def test_what_was_decided_is_learned_as_what_was_denoised(checkpoint: Pi0) -> None:
-    policy = replace(checkpoint, family="aloha", chunk=3).build(ROBOT, seed=0)
-    made = decided(policy)
-    taught, weight = policy._taught(rows() | {"action": made["action"]})
-    np.testing.assert_allclose(taught[:, :3, :14], made["chain"][:, -1, :3, :14], atol=1e-3)
-    assert weight.sum() == 6
+def test_aloha_is_taught_what_another_robot_with_the_models_numbers_is(checkpoint: Pi0) -> None:
+    ours = replace(checkpoint, family="aloha", chunk=3).build(ROBOT, seed=0)
+    other = replace(checkpoint, horizon=50, chunk=3).build(ROBOT, seed=0)
+    action = np.random.default_rng(0).uniform(0, 1, (2, 3, 14)).astype(np.float32)
+    state, meant = Aloha().state(rows()["proprio"]), Aloha().taught(action)
+    meant[..., JOINTS] -= state[:, None, JOINTS]
+    theirs = {"proprio": state.astype(np.float32), "action": meant.astype(np.float32)}
+    losses = [
+        policy.imitate(rows() | taught).detach()
+        for policy, taught in ((ours, {"action": action}), (other, theirs))
+    ]
+    torch.testing.assert_close(*losses, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def sent(value: object) -> object:
     """Return what openpi's client makes of an array, which msgpack has none of."""
     if not isinstance(value, np.ndarray):
         raise TypeError
-    array: Array = value
+    array = cast("Array", value)
     return {
         b"__ndarray__": True,
         b"data": array.tobytes(),
