@@ -65,6 +65,7 @@ def write_pi0(
         action_dim=ACTION_DIM if full else architecture.action_dim,
         tokens=48,
         cameras=CAMERAS if full else tuple(spec.cameras),
+        discrete=False,
         words=not full,
         vision_heads=architecture.vision.heads,
     )

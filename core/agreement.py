@@ -17,6 +17,8 @@ P = TypeVar("P", bound="Policy")
 
 TOLERANCE = 1e-5
 """Largest difference, on the scale of what is compared."""
+REDUCED = {"tensors": 2**-8, "outputs": 0.1}
+"""The same for weights in bfloat16: its last bit, and what that may make of a whole network."""
 ROWS = 4
 """Made-up observations that both policies decide on."""
 
@@ -28,10 +30,14 @@ class Agreement:
     tensors: float
     """Of the tensor that differs most; 0 if all are the same bits."""
     outputs: float
+    reduced: bool = False
+    """The other has its weights in bfloat16."""
 
     @property
     def holds(self) -> bool:
         """Whether they are one policy but for rounding; false if anything is not a number."""
+        if self.reduced:
+            return self.tensors <= REDUCED["tensors"] and self.outputs <= REDUCED["outputs"]
         return self.tensors <= TOLERANCE and self.outputs <= TOLERANCE
 
     def line(self) -> str:
@@ -39,8 +45,10 @@ class Agreement:
         return f"tensors differ by {self.tensors:.1e}, outputs by {self.outputs:.1e} of their scale"
 
 
-def compare(exporter: Exporter[P], policy: P, again: P, spec: SimulatorSpec) -> Agreement:
-    """Compare a policy with what an exporter wrote of it and read again.
+def compare(
+    exporter: Exporter[P], policy: P, again: P, spec: SimulatorSpec, *, reduced: bool = False
+) -> Agreement:
+    """Compare a policy with what an exporter wrote of it, `reduced` or not, and read again.
 
     Raise ValueError if they do not have the same tensors.
     """
@@ -55,7 +63,7 @@ def compare(exporter: Exporter[P], policy: P, again: P, spec: SimulatorSpec) -> 
         outputs = distance(exporter.outputs(policy, rows), exporter.outputs(again, rows))
         apart = [distance(one, theirs[name]) for name, one in ours.items()]
     worst = float(torch.tensor(apart).amax())  # which keeps what is not a number
-    return Agreement(tensors=worst, outputs=outputs)
+    return Agreement(tensors=worst, outputs=outputs, reduced=reduced)
 
 
 def distance(one: Tensor, two: Tensor) -> float:

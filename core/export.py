@@ -35,14 +35,18 @@ class Export:
     agreement: Agreement
 
 
-def export_run(run_dir: Path, manifest: Manifest, *, to: str, target: Path) -> Export:
+def export_run(
+    run_dir: Path, manifest: Manifest, *, to: str, target: Path, reduced: bool = False
+) -> Export:
     """Write the newest valid checkpoint of a run to the new folder `target` in the layout `to`.
 
-    Raise ManifestError for a layout that the model does not have, PreflightError if the target is
-    there or cannot be written, TrainingError if there is no checkpoint or what was read back is
-    not the policy.
+    `reduced`: with weights in bfloat16. Raise ManifestError for a layout that the model does not
+    have, PreflightError if the target is there or cannot be written, TrainingError if there is no
+    checkpoint or what was read back is not the policy.
     """
     exporter = exporter_of(manifest.model, to)
+    if reduced and exporter.write_reduced is None:
+        raise ManifestError(f"--to {to}: this layout has no weights in bfloat16")
     if target.exists():
         raise PreflightError(f"{target} is there already: remove it or name another --output")
     with locked(run_dir):
@@ -55,7 +59,7 @@ def export_run(run_dir: Path, manifest: Manifest, *, to: str, target: Path) -> E
     partial = target.with_name(f".{target.name}.{uuid4().hex}")
     try:
         partial.mkdir(parents=True)
-        agreement = _written(exporter, policy, partial, manifest)
+        agreement = _written(exporter, policy, partial, manifest, reduced=reduced)
         told = card.Card.of_run(run_dir, manifest, to=to, step=checkpoint.step, agreement=agreement)
         (partial / card.NAME).write_text(told.text())
         (partial / SUMS).write_text(sums(partial))
@@ -91,13 +95,14 @@ def sums(folder: Path) -> str:
 
 
 def _written(
-    exporter: Exporter[Any], policy: Policy, folder: Path, manifest: Manifest
+    exporter: Exporter[Any], policy: Policy, folder: Path, manifest: Manifest, *, reduced: bool
 ) -> Agreement:
     """Write, read and compare; raise ValueError if what was read is another policy."""
-    exporter.write(policy, folder)
+    write = (exporter.write_reduced if reduced else None) or exporter.write
+    write(policy, folder)
     spec = manifest.simulator.spec
     again = exporter.read(folder, spec, manifest.seed + 1)
-    agreement = compare(exporter, policy, again, spec)
+    agreement = compare(exporter, policy, again, spec, reduced=reduced)
     if not agreement.holds:
         raise ValueError(f"what was read back is not the policy: {agreement.line()}")
     return agreement

@@ -108,6 +108,21 @@ def test_a_run_is_exported_with_card_and_hashes(
     assert err.startswith(f"rlvla: error[4]: {folder} is there already: remove it or")
 
 
+def test_weights_are_rounded_if_asked_where_the_layout_has_it(
+    call: Callable[..., tuple[object, str, str]], run: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    run_dir, _ = run
+    asked = ("--precision", "bfloat16", "--output", str(tmp_path / "out"))
+    code, out, err = call("export", str(run_dir), "--to", "openvla", *asked)
+    assert code == 0, err
+    assert "tensors differ by 0.0e+00" not in out
+    state = FILES.load_file(tmp_path / "out" / "model.safetensors")
+    assert {one.dtype for one in state.values()} == {torch.bfloat16}
+    code, _, err = call("export", str(run_dir), "--to", "merged", *asked)
+    assert code == 2
+    assert err == "--to merged: this layout has no weights in bfloat16\n"
+
+
 def test_an_export_holds_what_was_trained(run: tuple[Path, Manifest], tmp_path: Path) -> None:
     run_dir, manifest = run
     made = export_run(run_dir, manifest, to="merged", target=tmp_path / "merged")

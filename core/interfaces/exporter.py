@@ -22,6 +22,8 @@ class Exporter(Generic[P]):
 
     write: Callable[[P, Path], None]
     """Writes into an existing empty directory."""
+    write_reduced: Callable[[P, Path], None] | None = None
+    """Does so with weights in bfloat16; None if the layout has none."""
     read: Callable[[Path, SimulatorSpec, int], P]
     """Opens what was written, for a simulator; what the layout does not hold is of the seed. Raises
     ValueError if anything is missing or too much."""

@@ -9,13 +9,16 @@ import safetensors.torch as tensor_files
 import torch
 from safetensors import SafetensorError, safe_open
 
+from rlvla.plugins.models.shards import INDEX, MODEL, files_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
 
-MODEL = "model.safetensors"
+PART = 5_000_000_000
+"""Bytes that a part of published weights has at most."""
 ADAPTERS = "adapters.safetensors"
 _FILES: Any = tensor_files  # safetensors leaves PathLike without its argument
 _OPEN: Any = safe_open  # and has no types here
@@ -24,7 +27,7 @@ _OPEN: Any = safe_open  # and has no types here
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Return all tensors of a checkpoint; of several files if it has an index."""
     state: dict[str, Tensor] = {}
-    for file in _files(path):
+    for file in files_of(path):
         state |= read_file(file)
     return state
 
@@ -44,7 +47,7 @@ def outlined(path: Path) -> dict[str, Tensor]:
     Raise ValueError for a file that is missing or not whole.
     """
     state: dict[str, Tensor] = {}
-    for file in _files(path):
+    for file in files_of(path):
         state |= outline_of(file)
     return state
 
@@ -59,21 +62,47 @@ def outline_of(file: Path) -> dict[str, Tensor]:
     return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
 
 
-def _files(path: Path) -> list[Path]:
-    index = path / f"{MODEL}.index.json"
-    if not index.is_file():
-        return [path / MODEL]
-    try:
-        parts: dict[str, str] = json.loads(index.read_text())["weight_map"]
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"checkpoint's file {index} has no weight_map: {error}") from None
-    return [path / part for part in sorted(set(parts.values()))]
-
-
 def write_tensors(state: Mapping[str, Tensor], file: Path) -> None:
     """Write tensors into one file."""
     plain = {name: one.detach().cpu().contiguous() for name, one in state.items()}
     _FILES.save_file(plain, file, metadata={"format": "pt"})
+
+
+def rounded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with numbers in bfloat16."""
+    return {n: one.bfloat16() if one.is_floating_point() else one for n, one in state.items()}
+
+
+def write_parts(state: Mapping[str, Tensor], path: Path, *, most: int = PART) -> None:
+    """Write `model.safetensors`, or parts of at most `most` bytes and an index if it is larger."""
+    parts = _parts(state, most)
+    if len(parts) == 1:
+        write_tensors(state, path / MODEL)
+        return
+    files: dict[str, str] = {}
+    for number, names in enumerate(parts, 1):
+        file = f"model-{number:05}-of-{len(parts):05}.safetensors"
+        write_tensors({name: state[name] for name in names}, path / file)
+        files |= dict.fromkeys(names, file)
+    index = {"metadata": {"total_size": sum(map(_size, state.values()))}, "weight_map": files}
+    (path / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
+
+
+def _parts(state: Mapping[str, Tensor], most: int) -> list[list[str]]:
+    """Return the names of each part, in their order; a tensor that is larger is a part alone."""
+    parts: list[list[str]] = [[]]
+    size = 0
+    for name, one in state.items():
+        if parts[-1] and size + _size(one) > most:
+            parts.append([])
+            size = 0
+        parts[-1].append(name)
+        size += _size(one)
+    return parts
+
+
+def _size(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 def write_model(network: nn.Module, path: Path, *, heads: Sequence[str]) -> None:

@@ -38,7 +38,13 @@ Key = Annotated[
         "less easily than this option.",
     ),
 ]
-Names = Annotated[Convention, typer.Option(help="Whose names clients use in observations.")]
+Names = Annotated[
+    Convention,
+    typer.Option(
+        help="Whose names clients use in observations: rlvla's, or those of openpi's examples for "
+        "LIBERO (`openpi`), DROID or ALOHA.",
+    ),
+]
 Renamed = Annotated[
     list[str],
     typer.Option(
@@ -47,7 +53,15 @@ Renamed = Annotated[
         default_factory=list,
         show_default=False,
         help="Read a part of the observation at another key, as "
-        "`--name observation/exterior_image_1_left=image/top`; may be repeated.",
+        "`--name observation/image=image/top`; may be repeated, for the state to put several keys "
+        "together.",
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="Where the policy computes, as `cpu` or `cuda:0`.",
+        show_default="as its generator in the run",
     ),
 ]
 Temperature = Annotated[float, typer.Option(min=0, help="Of sampling; 0 decides greedily.")]
@@ -62,6 +76,7 @@ def serve(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     key: Key = None,
+    device: Device = None,
     temperature: Temperature = 0.0,
     max_batch: Batch = 16,
 ) -> None:
@@ -79,7 +94,7 @@ def serve(
     from rlvla.plugins.serving.desk import Desk
     from rlvla.plugins.serving.trained import metadata, trained
 
-    found = trained(run_dir, manifest)
+    found = trained(run_dir, manifest, device)
     told = metadata(manifest, found.version, reading)
 
     async def main() -> None:

@@ -75,6 +75,13 @@ class Desk:
         self._temperature = temperature
         self._free = FreeSlots(seats)
 
+    async def warm(self, row: Arrays) -> None:
+        """Decide on a row that nobody sent, so that the first client need not wait for what is
+        compiled and allocated once.
+        """
+        request = Request(0, 0, 0, self._temperature)
+        await asyncio.to_thread(self._decider.decided, [request], [row])
+
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
         """Serve while inside."""
@@ -130,7 +137,7 @@ class Decider:
     ) -> Sequence[Answer | None]:
         """Decide on all at once, or one by one if one of them is too much for the policy."""
         try:
-            return self._decided(requests, rows)
+            return self.decided(requests, rows)
         except Exception:
             if len(requests) == 1:
                 log.exception("the policy failed on an observation")
@@ -138,7 +145,8 @@ class Decider:
         pairs = zip(requests, rows, strict=True)
         return [self._answered([request], [row])[0] for request, row in pairs]
 
-    def _decided(self, requests: Sequence[Request], rows: Sequence[Arrays]) -> list[Answer]:
+    def decided(self, requests: Sequence[Request], rows: Sequence[Arrays]) -> list[Answer]:
+        """Return the policy's decisions on all rows at once."""
         import torch
 
         began = time.monotonic()

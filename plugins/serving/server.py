@@ -60,7 +60,11 @@ class PolicyServer:
 
     @asynccontextmanager
     async def listen(self, address: Address) -> AsyncGenerator[int]:
-        """Serve while inside; yield the port. Raise PreflightError if it cannot be had."""
+        """Let the policy decide once, then serve while inside; yield the port.
+
+        Raise PreflightError if it cannot be had.
+        """
+        await self._desk.warm(self._reading.empty())
         server = await self._started(address)
         try:
             yield next(iter(server.sockets)).getsockname()[1]

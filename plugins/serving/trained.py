@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rlvla.core.checkpoint import Checkpoints
-from rlvla.core.errors import TrainingError
+from rlvla.core.errors import PreflightError, TrainingError
+from rlvla.core.runtime.build import place as placed
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import torch
 
     from rlvla.core.interfaces import Policy
     from rlvla.core.settings import Manifest
@@ -24,8 +27,12 @@ class Trained:
     version: int
 
 
-def trained(run_dir: Path, manifest: Manifest) -> Trained:
-    """Build the policy and load its weights; raise TrainingError if there are none."""
+def trained(run_dir: Path, manifest: Manifest, device: str | None = None) -> Trained:
+    """Build the policy, load its weights and move it to the device, by default its generator's.
+
+    Raise TrainingError if there are no weights, PreflightError if the device is not here.
+    """
+    place = _device(manifest, device)
     keep = manifest.checkpointing.keep
     checkpoint = Checkpoints(run_dir / "checkpoints", keep=keep).newest()
     if checkpoint is None:
@@ -35,7 +42,23 @@ def trained(run_dir: Path, manifest: Manifest) -> Trained:
         )
     policy = manifest.model.build(manifest.simulator.spec, seed=manifest.seed)
     policy.load(str(checkpoint.path))
+    placed(policy, place, trains=False)
     return Trained(policy, checkpoint.step)
+
+
+def _device(manifest: Manifest, wanted: str | None) -> torch.device:
+    import torch
+
+    name = wanted or manifest.placement.device("generator", 0, visible=False)
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        told = str(error).partition("\n")[0]
+        raise PreflightError(
+            f"--device {name}: torch finds no such device here ({told}); `--device cpu` is always"
+        ) from error
+    return device
 
 
 def metadata(manifest: Manifest, version: int, reading: Reading) -> dict[str, object]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rlvla.core.interfaces import Exporter
-from rlvla.plugins.models.exporting import MERGED, PEFT, whole, write_merged
+from rlvla.plugins.models.exporting import MERGED, PEFT, adapters_alone, whole, write_merged
 from rlvla.plugins.models.openvla import publishing
 from rlvla.plugins.models.openvla.actions import actions_of
 from rlvla.plugins.models.tensors import without
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rlvla.core.types import Arrays, SimulatorSpec
-    from rlvla.plugins.models.openvla import LoRA, OpenVLA
+    from rlvla.plugins.models.openvla import OpenVLA
     from rlvla.plugins.models.openvla.policy import OpenVLAPolicy
 
 VALUE = ("value_head.",)
@@ -38,16 +38,16 @@ def exports_of(options: OpenVLA) -> dict[str, Exporter[Any]]:
     exporters: dict[str, Exporter[Any]] = {
         MERGED: Exporter(write=write_merged, read=read, tensors=_all, outputs=outputs),
         "openvla": Exporter(
-            write=publishing.write_published, read=read, tensors=_published, outputs=outputs
+            write=publishing.write_published,
+            write_reduced=partial(publishing.write_published, reduced=True),
+            read=read,
+            tensors=_published,
+            outputs=outputs,
         ),
     }
     if options.lora is not None and options.checkpoint is not None and options.base is None:
-        exporters[PEFT] = Exporter(
-            write=partial(_write_adapters, options.lora, options.checkpoint),
-            read=partial(_read_adapters, options),
-            tensors=_adapters,
-            outputs=outputs,
-        )
+        alone = adapters_alone(options, options.lora, options.checkpoint, outputs)
+        exporters[PEFT] = _with_components(alone)
     return exporters
 
 
@@ -76,25 +76,19 @@ def _published(policy: OpenVLAPolicy) -> dict[str, Tensor]:
     return without(whole(policy.module), VALUE)
 
 
-def _adapters(policy: OpenVLAPolicy) -> dict[str, Tensor]:
-    from rlvla.plugins.models.peft_files import adapters_of
+def _with_components(adapters: Exporter[Any]) -> Exporter[Any]:
+    """Return an exporter of adapters that also has what belongs beside them: OFT's heads."""
 
-    return adapters_of(policy.module) | publishing.of_components(policy.module)
+    def write(policy: OpenVLAPolicy, directory: Path) -> None:
+        adapters.write(policy, directory)
+        publishing.write_beside(policy, directory)
 
+    def read(directory: Path, spec: SimulatorSpec, seed: int) -> OpenVLAPolicy:
+        policy: OpenVLAPolicy = adapters.read(directory, spec, seed)
+        publishing.read_components(policy.module, directory)
+        return policy
 
-def _write_adapters(lora: LoRA, base: str, policy: OpenVLAPolicy, directory: Path) -> None:
-    from rlvla.plugins.models.peft_files import write_adapters
+    def tensors(policy: OpenVLAPolicy) -> dict[str, Tensor]:
+        return {**adapters.tensors(policy), **publishing.of_components(policy.module)}
 
-    write_adapters(policy.module, directory, lora, base=base)
-    publishing.write_beside(policy, directory)
-
-
-def _read_adapters(
-    options: OpenVLA, directory: Path, spec: SimulatorSpec, seed: int
-) -> OpenVLAPolicy:
-    from rlvla.plugins.models.peft_files import read_adapters
-
-    policy = replace(options, lora=None).build(spec, seed=seed)
-    read_adapters(policy.module, directory)
-    publishing.read_components(policy.module, directory)
-    return policy
+    return replace(adapters, write=write, read=read, tensors=tensors)

@@ -164,8 +164,9 @@ def from_config(config: Mapping[str, Any]) -> Architecture:
 def _refuse_others(config: Mapping[str, Any]) -> None:
     family = config.get("model_type", config.get("type"))
     if family != FAMILY:
+        stated = "states no model_type" if family is None else f"is of the model_type {family!r}"
         raise ValueError(
-            f"checkpoint's config.json is of the model_type {family!r}, expected {FAMILY!r}"
+            f"checkpoint's config.json {stated}, expected {FAMILY!r}: it is of another family"
         )
     missing = {"image_sizes", "text_config", "pad_to_multiple_of"} - config.keys()
     if missing:

@@ -13,7 +13,7 @@ from rlvla.plugins.models.openvla import view
 from rlvla.plugins.models.openvla.checkpoint import HEADS, OWN_STATISTICS
 from rlvla.plugins.models.openvla.presets import PUBLISHED_TOWERS, published, to_config
 from rlvla.plugins.models.openvla.source import STATISTICS
-from rlvla.plugins.models.tensors import MODEL, without, write_tensors
+from rlvla.plugins.models.tensors import rounded, without, write_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,15 +28,26 @@ if TYPE_CHECKING:
 COMPONENTS = ("action_head", "proprio_projector")
 """OFT's heads, which have a file each."""
 COMPONENT_FILE = "{name}--latest_checkpoint.pt"
+REPOSITORY = "openvla/openvla-7b"
+"""Whose files of code transformers loads, if its user trusts them."""
 PREFIX = "module."
 """Left by distributed training in the published files."""
 
 
-def write_published(policy: OpenVLAPolicy, directory: Path) -> None:
-    """Write what the originals read: weights without our value head, JSON files and tokenizer."""
+def write_published(policy: OpenVLAPolicy, directory: Path, *, reduced: bool = False) -> None:
+    """Write what the originals read: weights without our value head, JSON files and tokenizer.
+
+    `reduced`: the weights are bfloat16, as published ones are.
+    """
     reading, architecture = policy.reading, policy.module.architecture
-    write_tensors(without(whole(policy.module), HEADS), directory / MODEL)
+    state = without(whole(policy.module), HEADS)
+    write_parts(rounded(state) if reduced else state, directory)
     config = to_config(architecture) | _stated(architecture)
+    config["auto_map"] = _code(
+        AutoConfig="configuration_prismatic.OpenVLAConfig",
+        AutoModelForVision2Seq="modeling_prismatic.OpenVLAForActionPrediction",
+    )
+    config["torch_dtype"] = "bfloat16" if reduced else "float32"
     config["text_config"] |= {"pad_token_id": architecture.decoder.vocabulary}
     config["rlvla"]["conventions"] = asdict(reading.view.conventions)
     config["norm_stats"] = {OWN_STATISTICS: policy.statistics}
@@ -104,11 +115,21 @@ def _stated(architecture: Architecture) -> dict[str, Any]:
 def _processor(seen: View) -> dict[str, object]:
     """Return `preprocessor_config.json` with the fields that the original's constructor takes."""
     return seen.plain() | {
+        "auto_map": _code(
+            AutoImageProcessor="processing_prismatic.PrismaticImageProcessor",
+            AutoProcessor="processing_prismatic.PrismaticProcessor",
+        ),
+        "processor_class": "PrismaticProcessor",
         "input_sizes": [[3, *seen.size]] * 2,
         "interpolations": ["bicubic"] * 2,
         "means": [list(one.mean) for one in (seen.dino, seen.siglip)],
         "stds": [list(one.std) for one in (seen.dino, seen.siglip)],
     }
+
+
+def _code(**classes: str) -> dict[str, str]:
+    """Return `auto_map`: where the published loading code finds its classes, as fine-tunes say."""
+    return {name: f"{REPOSITORY}--{one}" for name, one in classes.items()}
 
 
 def _write(content: Mapping[str, object], file: Path) -> None:

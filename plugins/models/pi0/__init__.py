@@ -12,6 +12,7 @@ from rlvla.core.types import Field
 from rlvla.plugins.models.compute import Compute
 from rlvla.plugins.models.flow.sampling import FlowSampling
 from rlvla.plugins.models.lora import LoRA
+from rlvla.plugins.models.pi0.conventions import PI0, PI05, Conventions, Family
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.pi0.policy import PiPolicy
 
-__all__ = ["Compute", "LoRA", "Pi0", "Pi05"]
+__all__ = ["Compute", "Family", "LoRA", "Pi0", "Pi05"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +35,16 @@ class Pi0:
     """Sizes of a policy made from the seed; a checkpoint brings its own."""
     checkpoint: str | None = None
     """Directory with `model.safetensors` and `config.json`, as written by openpi (PyTorch),
-    lerobot, transformers or rlvla, or with the `params` of openpi's JAX code (extra `jax`), and
-    with `tokenizer.json` or `tokenizer.model` beside them; `rlvla:NAME` is one that ships here."""
+    lerobot, transformers or rlvla, or with the `params` of openpi's JAX code (extra `jax`; its
+    low-rank adapters are merged), and with `tokenizer.json` or `tokenizer.model` beside them;
+    `rlvla:NAME` is one that ships here."""
+    family: Family | None = None
+    """Of which of openpi's recipes the checkpoint is, which decides what its files do not say:
+    `base`, `libero`, `droid` or `aloha`, whose joints and grippers have other signs and units in
+    the model. By default as a checkpoint of rlvla says, else as the files and options below do."""
     horizon: int | None = None
     """Length of the chunks that the checkpoint was trained on, where its files do not say, as
-    those of openpi's JAX code: 50 for the base models, 10 for `pi05_libero`."""
+    those of openpi's JAX code; by default that of the family."""
     chunk: int | None = None
     """Actions that are executed of each decision, by default all that are denoised. A tiny policy
     made from the seed denoises so many, by default 1."""
@@ -57,8 +63,8 @@ class Pi0:
     """Name of the statistics of the checkpoint (a folder in `assets`), if it has several."""
     relative: list[int] | None = None
     """Elements of an action that were trained as differences from the same elements of the state
-    at the decision, counted from 0: `[0, 1, 2, 3, 4, 5]` for openpi's `pi0_libero`. By default as
-    a checkpoint of rlvla says, else none, as for `pi05_libero`."""
+    at the decision, counted from 0. By default those of the family, else as a checkpoint of rlvla
+    says, else none."""
     lora: LoRA | None = None
     """Train low-rank adapters instead of the weights."""
     freeze: list[Literal["vision", "projector", "language", "words", "expert"]] = field(
@@ -70,6 +76,11 @@ class Pi0:
     """Precision, memory and speed."""
 
     def __post_init__(self) -> None:
+        if self.family is not None and self.checkpoint is None:
+            raise ValueError(
+                f"family {self.family} says what the files of a checkpoint do not: name its "
+                "checkpoint, too"
+            )
         if self.chunk is not None and self.chunk < 1:
             raise ValueError(f"chunk must be at least 1, got {self.chunk}")
         if self.horizon is not None and (self.checkpoint is None or self.horizon < 1):
@@ -79,8 +90,14 @@ class Pi0:
             )
 
     @property
-    def discrete(self) -> bool:
-        """The state is a part of the prompt."""
+    def conventions(self) -> Conventions | None:
+        """What the family says; None without one."""
+        families = PI05 if self.adaptive else PI0
+        return None if self.family is None else families[self.family]
+
+    @property
+    def discrete(self) -> bool | None:
+        """The state is a part of the prompt; None: as the checkpoint says."""
         return False
 
     @property
@@ -135,11 +152,13 @@ class Pi05(Pi0):
 
     adaptive: ClassVar[bool] = True
 
-    discrete_state_input: bool = True
+    discrete_state_input: bool | None = None
     """Write the state into the prompt, as 256 bins. Without it the policy sees none and has the
-    prompt of pi0, as `pi05_libero` was trained."""
+    prompt of pi0. By default as in the family, else as a checkpoint of rlvla says, else true."""
 
     @property
-    def discrete(self) -> bool:
-        """The state is a part of the prompt."""
+    def discrete(self) -> bool | None:
+        """The state is a part of the prompt; None: as the checkpoint says."""
+        if self.discrete_state_input is None and self.conventions is not None:
+            return self.conventions.discrete
         return self.discrete_state_input

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-WRIST = "wrist"
+HANDS = "wrist", "hand", "gripper"
+"""What names of cameras on a hand have in them."""
 
 
 def matched(
@@ -53,7 +54,11 @@ def suggested(simulator: Sequence[str], model: Sequence[str]) -> dict[str, str]:
     pairs = {name: name for name in simulator if name in model}
     for name in simulator:
         free = [one for one in model if one not in pairs.values()]
-        alike = [one for one in free if (WRIST in one) == (WRIST in name)]
+        alike = [one for one in free if _is_on_hand(one) == _is_on_hand(name)]
         if name not in pairs and (alike or free):
             pairs[name] = (alike or free)[0]
     return pairs
+
+
+def _is_on_hand(camera: str) -> bool:
+    return any(word in camera for word in HANDS)

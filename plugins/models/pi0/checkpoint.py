@@ -15,6 +15,7 @@ from rlvla.plugins.models.pi0.heads import OWN
 from rlvla.plugins.models.pi0.interface import config_of
 from rlvla.plugins.models.pi0.layouts import published
 from rlvla.plugins.models.pi0.location import is_orbax, located
+from rlvla.plugins.models.pi0.low_rank import Merged
 from rlvla.plugins.models.pi0.orbax import Arrays
 from rlvla.plugins.models.pi0.scaling import STATISTICS
 from rlvla.plugins.models.tensors import (
@@ -58,7 +59,7 @@ def weights_in(checkpoint: str) -> Weights:
     path = located(checkpoint)
     if not is_orbax(path):
         return Weights(path, published(outlined(path)))
-    arrays = Arrays(path).outlined()
+    arrays = Merged(Arrays(path)).outlined()
     found = {
         key: one for name, array in arrays.items() for key, one in translated(name, array).items()
     }
@@ -116,7 +117,7 @@ def save_checkpoint(policy: PiPolicy, target: Path | str) -> None:
 
 
 def _arrays(path: Path) -> dict[str, Tensor]:
-    arrays, found = Arrays(path), dict[str, Tensor]()
+    arrays, found = Merged(Arrays(path)), dict[str, Tensor]()
     for name in arrays.outlined():
         found |= translated(name, arrays.read(name))
     return found

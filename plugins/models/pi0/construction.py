@@ -17,6 +17,7 @@ from rlvla.plugins.models.pi0.location import located
 from rlvla.plugins.models.pi0.network import Network
 from rlvla.plugins.models.pi0.policy import PiPolicy, Reading
 from rlvla.plugins.models.pi0.prompt import Prompter
+from rlvla.plugins.models.pi0.robots import frame_of
 from rlvla.plugins.models.pi0.sizes import architecture_of
 from rlvla.plugins.models.pi0.statistics import scales_of
 from rlvla.plugins.models.pi0.tokenizer import SmallTokenizer, tokenizer_in
@@ -164,10 +165,11 @@ def _reading(options: Pi0, spec: SimulatorSpec, interface: Interface) -> Reading
         prompter=Prompter(
             tokenizer,
             room=interface.tokens,
-            discrete=options.discrete,
+            discrete=interface.discrete,
             multiple=options.compute.multiple,
         ),
         scales=scales_of(options, spec, interface),
+        frame=frame_of(interface.robot),
         low=spec.action_low,
         high=spec.action_high,
         critic=options.critic,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rlvla.core.interfaces import Exporter
-from rlvla.plugins.models.exporting import MERGED, PEFT, whole, write_merged
+from rlvla.plugins.models.exporting import MERGED, PEFT, adapters_alone, whole, write_merged
 from rlvla.plugins.models.pi0 import publishing
 from rlvla.plugins.models.pi0.lerobot_files import write_lerobot
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rlvla.core.types import Arrays, SimulatorSpec
-    from rlvla.plugins.models.pi0 import LoRA, Pi0
+    from rlvla.plugins.models.pi0 import Pi0
     from rlvla.plugins.models.pi0.policy import PiPolicy
 
 
@@ -28,26 +28,27 @@ def exports_of(options: Pi0) -> dict[str, Exporter[Any]]:
     """Return the layouts that the options allow, by name.
 
     Adapters alone only of a run that trained them on a checkpoint: their users add them to that.
-    lerobot's pi0.5 always has the state in its prompt.
     """
     read = partial(_read, options)
     exporters: dict[str, Exporter[Any]] = {
         MERGED: Exporter(write=write_merged, read=read, tensors=_all, outputs=outputs),
         "openpi": Exporter(
-            write=publishing.write_openpi, read=read, tensors=publishing.held, outputs=outputs
+            write=publishing.write_openpi,
+            write_reduced=partial(publishing.write_openpi, reduced=True),
+            read=read,
+            tensors=publishing.held,
+            outputs=outputs,
+        ),
+        "lerobot": Exporter(
+            write=write_lerobot,
+            write_reduced=partial(write_lerobot, reduced=True),
+            read=read,
+            tensors=publishing.held,
+            outputs=outputs,
         ),
     }
-    if options.discrete == options.adaptive:
-        exporters["lerobot"] = Exporter(
-            write=write_lerobot, read=read, tensors=publishing.held, outputs=outputs
-        )
     if options.lora is not None and options.checkpoint is not None:
-        exporters[PEFT] = Exporter(
-            write=partial(_write_adapters, options.lora, options.checkpoint),
-            read=partial(_read_adapters, options),
-            tensors=_adapters,
-            outputs=outputs,
-        )
+        exporters[PEFT] = adapters_alone(options, options.lora, options.checkpoint, outputs)
     return exporters
 
 
@@ -69,23 +70,3 @@ def _read(options: Pi0, directory: Path, spec: SimulatorSpec, seed: int) -> PiPo
 
 def _all(policy: PiPolicy) -> dict[str, Tensor]:
     return whole(policy.module)
-
-
-def _adapters(policy: PiPolicy) -> dict[str, Tensor]:
-    from rlvla.plugins.models.peft_files import adapters_of
-
-    return adapters_of(policy.module)
-
-
-def _write_adapters(lora: LoRA, base: str, policy: PiPolicy, directory: Path) -> None:
-    from rlvla.plugins.models.peft_files import write_adapters
-
-    write_adapters(policy.module, directory, lora, base=base)
-
-
-def _read_adapters(options: Pi0, directory: Path, spec: SimulatorSpec, seed: int) -> PiPolicy:
-    from rlvla.plugins.models.peft_files import read_adapters
-
-    policy = replace(options, lora=None).build(spec, seed=seed)
-    read_adapters(policy.module, directory)
-    return policy

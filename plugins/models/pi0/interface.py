@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlvla.plugins.models.pi0.cameras import matched
 from rlvla.plugins.models.pi0.location import is_orbax, located
+from rlvla.plugins.models.pi0.robots import refuse_other
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from rlvla.core.types import SimulatorSpec
     from rlvla.plugins.models.pi0 import Pi0
+    from rlvla.plugins.models.pi0.robots import Robot
 
 CAMERAS = "base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"
 """What openpi calls its cameras, in the order of their tokens."""
@@ -39,12 +41,16 @@ class Interface:
     """To which longer prompts are cut."""
     cameras: tuple[str, ...]
     """In the order of their tokens."""
+    discrete: bool
+    """The state is a part of the prompt."""
     words: bool = False
     """Prompts are made of a fixed word list; else a checkpoint's tokenizer makes them."""
     vision_heads: int | None = None
     """Heads of the vision tower, which no tensor tells; None if `config.json` does not either."""
     relative: tuple[int, ...] = ()
     """Elements of actions that are differences from the same elements of the state."""
+    robot: Robot = "plain"
+    """Whose numbers become others in states and actions of the model."""
 
     def plain(self) -> dict[str, Any]:
         """Return what `from_config` reads: openpi's fields and our own section."""
@@ -55,9 +61,11 @@ class Interface:
             "rlvla": {
                 "tokens": self.tokens,
                 "cameras": list(self.cameras),
+                "discrete": self.discrete,
                 "words": self.words,
                 "vision_heads": self.vision_heads,
                 "relative": list(self.relative),
+                "robot": self.robot,
             },
         }
 
@@ -83,8 +91,14 @@ def interface_of(options: Pi0, spec: SimulatorSpec) -> Interface:
             f"the simulator has {spec.proprio} and {spec.action_dim}"
         )
     matched(options.cameras, tuple(spec.cameras), made.cameras)
+    if options.conventions is not None:
+        told = options.conventions
+        made = replace(made, relative=told.relative, robot=told.robot)
+    if options.discrete is not None:
+        made = replace(made, discrete=options.discrete)
     if options.relative is not None:
         made = replace(made, relative=tuple(options.relative))
+    refuse_other(made.robot, spec)
     alien = [one for one in made.relative if not 0 <= one < min(spec.action_dim, spec.proprio)]
     if alien:
         raise ValueError(
@@ -103,18 +117,21 @@ def _fresh(options: Pi0, spec: SimulatorSpec) -> Interface:
         action_dim=longest if tiny else ACTION_DIM,
         tokens=TOKENS[options.adaptive],
         cameras=tuple(spec.cameras) if tiny else CAMERAS,
+        discrete=options.adaptive,
         words=tiny,
     )
 
 
 def _stated(options: Pi0, checkpoint: str) -> dict[str, Any]:
-    """Return `config.json`, with the horizon of the options where it states none."""
+    """Return `config.json`, with the horizon of options or family where it states none."""
     path = located(checkpoint)
     config = config_of(path)
     stated = config.get("action_horizon", config.get("chunk_size"))
     if options.horizon not in (None, stated) and stated is not None:
         raise ValueError(f"horizon {options.horizon} is not that of the checkpoint, {stated}")
-    return config if options.horizon is None else config | {"action_horizon": options.horizon}
+    family = None if options.conventions is None else options.conventions.horizon
+    wanted = stated or options.horizon or family
+    return config if wanted is None else config | {"action_horizon": wanted}
 
 
 def config_of(path: Path) -> dict[str, Any]:
@@ -139,18 +156,20 @@ def from_config(config: Mapping[str, Any], *, adaptive: bool) -> Interface:
     horizon = config.get("action_horizon", config.get("chunk_size"))
     if horizon is None:
         raise ValueError(
-            "horizon must be the length of the chunks that the checkpoint was trained on: its "
-            "config.json states neither action_horizon (openpi) nor chunk_size (lerobot, "
-            "transformers)"
+            "horizon must be the length of the chunks that the checkpoint was trained on, or "
+            "family the recipe that says so: its config.json states neither action_horizon "
+            "(openpi) nor chunk_size (lerobot, transformers)"
         )
     return Interface(
         horizon=horizon,
         action_dim=config.get("action_dim", config.get("max_action_dim", ACTION_DIM)),
         tokens=own.get("tokens") or config.get("tokenizer_max_length", TOKENS[adaptive]),
         cameras=tuple(own.get("cameras") or _cameras(config)),
+        discrete=own.get("discrete", adaptive),
         words=own.get("words", False),
         vision_heads=own.get("vision_heads") or _vision_heads(config),
         relative=tuple(own.get("relative", ())),
+        robot=own.get("robot", "plain"),
     )
 
 

@@ -18,7 +18,8 @@ from rlvla.plugins.models.pi0.publishing import (
     variants,
     write_json,
 )
-from rlvla.plugins.models.tensors import MODEL, write_tensors
+from rlvla.plugins.models.shards import MODEL
+from rlvla.plugins.models.tensors import rounded, write_tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,19 +36,18 @@ POSTPROCESSOR = "policy_postprocessor.json"
 STATE, ACTION = "observation.state", "action"
 
 
-def write_lerobot(policy: PiPolicy, directory: Path) -> None:
+def write_lerobot(policy: PiPolicy, directory: Path, *, reduced: bool = False) -> None:
     """Write weights without our heads, `config.json`, both pipelines and the tokenizer.
 
-    Raise ValueError for a policy whose actions are differences: lerobot would add the state with a
-    step of its own, which is not written.
+    `reduced`: the weights are bfloat16.
+
+    Raise ValueError for a policy whose actions are differences or in a frame of their own, for
+    which lerobot has steps that are not written, and for a pi0.5 that is not told the state.
     """
-    if policy.reading.interface.relative:
-        raise ValueError(
-            "relative actions have no form in lerobot's files here; `--to openpi` has them"
-        )
+    _refuse(policy)
     named = {f"model.{name}": one for name, one in published_tensors(policy).items()}
-    write_tensors(named, directory / MODEL)
-    config = _config(policy)
+    write_tensors(rounded(named) if reduced else named, directory / MODEL)
+    config = _config(policy) | {"dtype": "bfloat16" if reduced else "float32"}
     write_json(config | section(policy, config), directory / "config.json")
     statistics = _statistics(policy)
     before = _before(policy, config)
@@ -59,6 +59,19 @@ def write_lerobot(policy: PiPolicy, directory: Path) -> None:
                 write_tensors(statistics, directory / step["state_file"])
         write_json({"name": stem, "steps": steps}, directory / file)
     policy.reading.tokenizer.save(directory)
+
+
+def _refuse(policy: PiPolicy) -> None:
+    interface = policy.reading.interface
+    unwritten = {
+        "relative actions": bool(interface.relative),
+        f"the numbers of {interface.robot}": interface.robot != "plain",
+        "prompts of pi0.5 without the state": interface.discrete
+        != policy.module.architecture.adaptive,
+    }
+    found = [what for what, is_so in unwritten.items() if is_so]
+    if found:
+        raise ValueError(f"{found[0]} have no form in lerobot's files here; `--to openpi` has one")
 
 
 def _config(policy: PiPolicy) -> dict[str, Any]:
@@ -77,7 +90,6 @@ def _config(policy: PiPolicy) -> dict[str, Any]:
         "output_features": {ACTION: action},
         "normalization_mapping": {"VISUAL": "IDENTITY", "STATE": normalised, "ACTION": normalised},
         "device": "cpu",
-        "dtype": "float32",
         **variants(architecture),
         "chunk_size": interface.horizon,
         "n_action_steps": policy.sampler.chunk,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rlvla.plugins.models.pi0.interface import Interface
     from rlvla.plugins.models.pi0.network import Network, Prefix
     from rlvla.plugins.models.pi0.prompt import Prompter
+    from rlvla.plugins.models.pi0.robots import Frame
     from rlvla.plugins.models.pi0.scaling import Scales
     from rlvla.plugins.models.pi0.tokenizer import Tokenizer
 
@@ -47,6 +48,8 @@ class Reading:
     tokenizer: Tokenizer
     prompter: Prompter
     scales: Scales
+    frame: Frame
+    """In which the model has states and actions."""
     low: tuple[float, ...]
     """Bounds that cut what is executed, never what is recorded."""
     high: tuple[float, ...]
@@ -97,8 +100,8 @@ class PiPolicy:
             self.denoiser(seen), seeds=seeds, temperature=temperature, device=self.device
         )
         executed = drawn.action[:, : self.sampler.chunk, : self.sampler.dimensions]
-        action = self.reading.scales.actions.restore(executed.cpu().numpy())
-        action += self._base(observations)
+        scaled = self.reading.scales.actions.restore(executed.cpu().numpy())
+        action = self.reading.frame.executed(scaled + self._base(observations))
         return drawn.record | {
             "action": np.clip(action, self.reading.low, self.reading.high).astype(np.float32),
             "log_prob": drawn.log_prob.cpu().numpy(),
@@ -139,7 +142,7 @@ class PiPolicy:
         """Return what all steps of the flow look at."""
         side = self.module.architecture.image
         shown = [observations[f"image/{name}"] for name in self.reading.cameras.values()]
-        state = self.reading.scales.state.normalise(observations["proprio"])
+        state = self.reading.scales.state.normalise(self._state(observations))
         prompts = self.reading.prompter(observations["instruction"], state)
         inputs = Inputs(
             images=[fitted(self._tensor(images), side) for images in shown],
@@ -208,7 +211,8 @@ class PiPolicy:
         repeated = np.take_along_axis(action, places[..., None], 1)
         weight = np.zeros(places.shape, np.float32)
         weight[:, : valid.shape[1]] = valid
-        decided = self.reading.scales.actions.normalise(repeated - self._base(batch))
+        meant = self.reading.frame.taught(repeated) - self._base(batch)
+        decided = self.reading.scales.actions.normalise(meant)
         return self._padded(decided), self._tensor(weight)
 
     def _base(self, observations: Arrays) -> NDArray[np.float64]:
@@ -216,8 +220,11 @@ class PiPolicy:
         base = np.zeros((len(observations["instruction"]), 1, len(self.reading.low)))
         indices = list(self.reading.interface.relative)
         if indices:
-            base[:, 0, indices] = observations["proprio"][:, indices]
+            base[:, 0, indices] = self._state(observations)[:, indices]
         return base
+
+    def _state(self, observations: Arrays) -> NDArray[np.float64]:
+        return self.reading.frame.state(observations["proprio"])
 
     def _padded(self, numbers: NDArray[np.float64]) -> Tensor:
         """Return [..., action_dim] with zeros at the end; what does not fit is not shown."""

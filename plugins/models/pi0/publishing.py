@@ -11,7 +11,8 @@ from rlvla.plugins.models.pi0.heads import OWN
 from rlvla.plugins.models.pi0.interface import from_config
 from rlvla.plugins.models.pi0.presets import published
 from rlvla.plugins.models.pi0.scaling import STATISTICS
-from rlvla.plugins.models.tensors import MODEL, without, write_tensors
+from rlvla.plugins.models.shards import MODEL
+from rlvla.plugins.models.tensors import rounded, without, write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,14 +29,17 @@ UNUSED = "paligemma_with_expert.gemma_expert.lm_head.weight"
 """The expert's output layer: it never runs, but openpi and lerobot read files that have it."""
 
 
-def write_openpi(policy: PiPolicy, directory: Path) -> None:
-    """Write weights without our heads, `config.json`, statistics and tokenizer."""
-    architecture = policy.module.architecture
-    write_tensors(published_tensors(policy), directory / MODEL)
+def write_openpi(policy: PiPolicy, directory: Path, *, reduced: bool = False) -> None:
+    """Write weights without our heads, `config.json`, statistics and tokenizer.
+
+    `reduced`: the weights are bfloat16.
+    """
+    architecture, state = policy.module.architecture, published_tensors(policy)
+    write_tensors(rounded(state) if reduced else state, directory / MODEL)
     config: dict[str, Any] = {
         "action_dim": architecture.action_dim,
         "action_horizon": policy.reading.interface.horizon,
-        "precision": "float32",
+        "precision": "bfloat16" if reduced else "float32",
         **variants(architecture),
     }
     write_json(config | section(policy, config), directory / "config.json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -35,7 +35,19 @@ Output = Annotated[
 ]
 
 
-def export(context: typer.Context, run_dir: RunArgument, to: To, output: Output = None) -> None:
+Precision = Annotated[
+    Literal["float32", "bfloat16"],
+    typer.Option(help="Of the weights; `bfloat16` only in the layout of the model's origin."),
+]
+
+
+def export(
+    context: typer.Context,
+    run_dir: RunArgument,
+    to: To,
+    output: Output = None,
+    precision: Precision = "float32",
+) -> None:
     """Write a run's newest checkpoint in the layout of others.
 
     It is read back and compared before the folder appears. A model card tells the protocol, the
@@ -45,5 +57,6 @@ def export(context: typer.Context, run_dir: RunArgument, to: To, output: Output 
     resolved = surroundings.manifest(manifest_of(run_dir), surroundings.plugins())
     from rlvla.core.export import export_run
 
-    made = export_run(run_dir, resolved, to=to, target=output or run_dir / "exports" / to)
+    target, reduced = output or run_dir / "exports" / to, precision == "bfloat16"
+    made = export_run(run_dir, resolved, to=to, target=target, reduced=reduced)
     print(f"{made.path}: {to}, version {made.step}; {made.agreement.line()}")

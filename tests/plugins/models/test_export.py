@@ -18,6 +18,7 @@ from rlvla.plugins.models.lora import LoRA
 from rlvla.plugins.models.openvla import OpenVLA
 from rlvla.plugins.models.openvla_oft import OpenVLAOFT
 from rlvla.plugins.models.pi0 import Pi0, Pi05
+from rlvla.plugins.models.tensors import read_tensors, write_parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +94,41 @@ def test_an_export_is_the_policy(
         assert not other.holds
 
 
+@pytest.mark.parametrize(("name", "to"), [*ORIGINS, *LEROBOT])
+@pytest.mark.parametrize("lora", [None, LoRA(r=4)])
+def test_a_reduced_export_is_the_policy_to_eight_bits(
+    spec: SimulatorSpec, tmp_path: Path, name: str, to: str, lora: LoRA | None
+) -> None:
+    options = replace(MODELS[name], lora=lora)
+    policy, exporter = trained(options, spec), options.exports[to]
+    exporter.write_reduced(policy, tmp_path)
+    state = FILES.load_file(tmp_path / "model.safetensors")
+    assert {one.dtype for one in state.values()} == {torch.bfloat16}
+    assert '"bfloat16"' in (tmp_path / "config.json").read_text()
+    again = exporter.read(tmp_path, spec, 7)
+    found = compare(exporter, policy, again, spec, reduced=True)
+    assert found.holds
+    assert TOLERANCE < found.tensors <= 2**-8
+    assert not compare(exporter, policy, again, spec).holds
+
+
+def test_a_large_export_is_in_parts(spec: SimulatorSpec, tmp_path: Path) -> None:
+    policy = trained(OpenVLA(), spec)
+    state = whole(policy.module)
+    write_parts(state, tmp_path, most=200_000)
+    parts = sorted(file.name for file in tmp_path.glob("*.safetensors"))
+    assert parts[0] == f"model-00001-of-{len(parts):05}.safetensors"
+    assert len(parts) > 3
+    index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
+    assert sorted({*index["weight_map"].values()}) == parts
+    assert index["metadata"]["total_size"] == sum(4 * one.numel() for one in state.values())
+    for part in parts:
+        held = FILES.load_file(tmp_path / part)
+        assert {index["weight_map"][name] for name in held} == {part}
+        assert len(held) == 1 or sum(4 * one.numel() for one in held.values()) <= 200_000
+    assert same(read_tensors(tmp_path), dict(state))
+
+
 @pytest.mark.parametrize(("name", "to"), ORIGINS)
 def test_a_second_export_of_what_was_read_is_the_same_files(
     spec: SimulatorSpec, tmp_path: Path, name: str, to: str
@@ -165,10 +201,13 @@ def test_openvla_is_written_as_published(spec: SimulatorSpec, tmp_path: Path) ->
     assert statistics == config["norm_stats"]
     assert statistics["rlvla"]["action"]["q99"] == list(spec.action_high)
     assert config["model_type"] == "openvla"
+    code = "openvla/openvla-7b--modeling_prismatic.OpenVLAForActionPrediction"
+    assert config["auto_map"]["AutoModelForVision2Seq"] == code
     assert config["text_config"]["pad_token_id"] == config["text_config"]["vocab_size"] - 64
     processor = json.loads((tmp_path / "preprocessor_config.json").read_text())
     assert processor["means"][0] == processor["tvf_normalize_params"][0]["mean"]
     assert processor["input_sizes"] == [[3, 32, 32]] * 2
+    assert processor["auto_map"]["AutoProcessor"].endswith(".PrismaticProcessor")
 
 
 def test_oft_heads_are_files_of_their_own(spec: SimulatorSpec, tmp_path: Path) -> None:
@@ -223,11 +262,13 @@ def test_lerobot_files_have_its_prefix_and_pipelines(
     assert numbers.keys() == again.keys()
 
 
-def test_lerobot_is_offered_only_where_its_prompt_is_ours() -> None:
-    assert "lerobot" in Pi0().exports
-    assert "lerobot" in Pi05().exports
-    assert "lerobot" not in Pi05(discrete_state_input=False).exports
+def test_lerobot_is_offered_only_where_its_prompt_is_ours(
+    spec: SimulatorSpec, tmp_path: Path
+) -> None:
     assert "lerobot" not in OpenVLA().exports
+    options = Pi05(discrete_state_input=False)
+    with pytest.raises(ValueError, match=r"prompts of pi0\.5 without the state have no form in l"):
+        options.exports["lerobot"].write(options.build(spec, seed=0), tmp_path)
 
 
 def test_openpi_files_are_read_by_transformers(spec: SimulatorSpec, tmp_path: Path) -> None:

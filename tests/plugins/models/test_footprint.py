@@ -85,7 +85,9 @@ def test_pi_of_the_published_size_is_measured_without_memory(
     with torch.device("meta"):
         network = PiNetwork(pi0.published(adaptive=False), nn.Identity())
     hollow(network, tmp_path / "model.safetensors")
-    interface = Interface(horizon=50, action_dim=32, tokens=48, cameras=CAMERAS, words=True)
+    interface = Interface(
+        horizon=50, action_dim=32, tokens=48, cameras=CAMERAS, words=True, discrete=False
+    )
     (tmp_path / "config.json").write_text(json.dumps(interface.plain()))
     (tmp_path / "norm_stats.json").write_text(json.dumps(Scales.of_simulator(spec).plain()))
     options = Pi0(checkpoint=str(tmp_path), cameras={"top": "base_0_rgb"})

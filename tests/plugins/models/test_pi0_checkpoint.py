@@ -256,7 +256,7 @@ def test_weights_that_were_cut_are_named_before_anything_is_built(openpi: Path) 
     file = openpi / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(ValueError, match=r"checkpoint's file .*model\.safetensors cannot be read"):
-        Pi0(checkpoint=str(openpi)).build(ROBOT, seed=0)
+        Pi0(checkpoint=str(openpi)).decision_fields(ROBOT)
 
 
 def test_relative_actions_are_added_to_the_state(openpi: Path, observations: Make) -> None:

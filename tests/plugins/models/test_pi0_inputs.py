@@ -264,7 +264,9 @@ def test_statistics_of_another_robot_are_refused_but_not_padding(spec: Simulator
 
 def test_interfaces_are_read_in_the_words_of_each_library() -> None:
     openpi = from_config({"action_dim": 32, "action_horizon": 10}, adaptive=True)
-    assert openpi == Interface(horizon=10, action_dim=32, tokens=200, cameras=CAMERAS)
+    assert openpi == Interface(
+        horizon=10, action_dim=32, tokens=200, cameras=CAMERAS, discrete=True
+    )
     kinds = {"images.top": "VISUAL", "state": "STATE", "images.hand": "VISUAL"}
     features = {f"observation.{name}": {"type": kind} for name, kind in kinds.items()}
     lerobot = from_config(
@@ -276,7 +278,9 @@ def test_interfaces_are_read_in_the_words_of_each_library() -> None:
         },
         adaptive=False,
     )
-    assert lerobot == Interface(horizon=50, action_dim=24, tokens=64, cameras=("top", "hand"))
+    assert lerobot == Interface(
+        horizon=50, action_dim=24, tokens=64, cameras=("top", "hand"), discrete=False
+    )
     vision = {"vision_config": {"num_attention_heads": 4}}
     assert from_config({"chunk_size": 1, "vlm_config": vision}, adaptive=False).vision_heads == 4
     with pytest.raises(ValueError, match="states neither action_horizon"):

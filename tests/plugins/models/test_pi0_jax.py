@@ -348,20 +348,44 @@ def test_arrays_that_are_strangers_or_missing_are_listed(options: Pi0) -> None:
 
 @pytest.mark.parametrize("driver", ["zarr", "zarr3"])
 def test_arrays_in_folders_of_their_own_are_read(options: Pi0, tmp_path: Path, driver: str) -> None:
-    library: Any = import_module("tensorstore")
-    file = Path(str(options.checkpoint)) / "params" / "_METADATA"
-    kept = json.loads(file.read_text())["tree_metadata"]
-    folder = tmp_path / "folders" / "params"
-    folder.mkdir(parents=True)
-    stated = {"tree_metadata": kept, "use_ocdbt": False, "use_zarr3": driver == "zarr3"}
-    (folder / "_METADATA").write_text(json.dumps(stated))
     content = arrays(adaptive=options.adaptive)
+    write(tmp_path / "folders", content, options, driver)
+    found = Arrays(tmp_path / "folders")
+    assert found.outlined().keys() == content.keys()
+    assert all(torch.equal(found.read(name), one) for name, one in content.items())
+
+
+def write(path: Path, content: Mapping[str, Tensor], options: Pi0, driver: str) -> None:
+    """Write arrays as orbax does, each into a folder of its own."""
+    library: Any = import_module("tensorstore")
+    folder, tree = path / "params", dict[str, Any]()
+    folder.mkdir(parents=True)
     for name, one in content.items():
         whole = f"params/{name}" if options.adaptive else f"params/{name}/value"
+        tree[name] = {"key_metadata": [{"key": key} for key in whole.split("/")]}
         store = {"driver": "file", "path": f"{folder}/{whole.replace('/', '.')}/"}
         spec = {"driver": driver, "kvstore": store}
         made = library.open(spec, create=True, dtype=library.float32, shape=one.shape).result()
         made.write(one.numpy()).result()
-    found = Arrays(tmp_path / "folders")
-    assert found.outlined().keys() == content.keys()
-    assert all(torch.equal(found.read(name), one) for name, one in content.items())
+    stated = {"tree_metadata": tree, "use_ocdbt": False, "use_zarr3": driver == "zarr3"}
+    (folder / "_METADATA").write_text(json.dumps(stated))
+
+
+def test_adapters_are_merged(options: Pi0) -> None:
+    path = Path(str(options.checkpoint))
+    stem = "PaliGemma/llm/layers/attn/q_einsum/"
+    first, second = random(LAYERS, HEADS, WIDTHS[""], 3), random(LAYERS, HEADS, 3, HEAD)
+    adapters = {f"{stem}lora_a": first, f"{stem}lora_b": second}
+    content = arrays(adaptive=options.adaptive) | adapters
+    before = network_of(options).state_dict()
+    (path / "params").rename(path / "before")
+    write(path, content, options, "zarr")
+    after = network_of(options).state_dict()
+    changed = [name for name, one in after.items() if not torch.equal(one, before[name])]
+    name = "paligemma_with_expert.paligemma.model.language_model.layers.{}.self_attn.q_proj.weight"
+    assert {name.format(layer) for layer in range(LAYERS)} == {
+        one for one in changed if "head" not in one
+    }
+    for layer in range(LAYERS):
+        product = (first[layer] @ second[layer]).transpose(1, 2).flatten(0, 1)
+        near(after[name.format(layer)], before[name.format(layer)] + product)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from websockets.sync.client import connect
 
 from rlvla.core.errors import ManifestError
 from rlvla.core.types import SimulatorSpec
-from rlvla.plugins.serving.names import names_of
+from rlvla.plugins.serving.names import Convention, names_of
 from rlvla.plugins.serving.packing import pack, unpack
 
 if TYPE_CHECKING:
@@ -101,6 +102,14 @@ def test_other_machines_need_a_key(call: Call, run_dir: Path) -> None:
     assert "clients must show a key; set RLVLA_SERVE_KEY" in err
 
 
+@pytest.mark.usefixtures("toys")
+def test_a_device_that_is_not_here_is_one_clear_error(call: Call, run_dir: Path) -> None:
+    code, _, err = call("serve", str(run_dir), "--device", "gpu")
+    assert code == 4
+    assert "--device gpu: torch finds no such device here" in err
+    assert len(err.splitlines()) == 1
+
+
 def test_a_missing_extra_is_one_clear_error(
     call: Call, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,18 +119,48 @@ def test_a_missing_extra_is_one_clear_error(
     assert "serving needs the package 'msgpack'; pip install 'rlvla[serve]'" in err
 
 
-def test_openpis_names_are_given_to_what_they_mean() -> None:
-    assert names_of(SPEC, "openpi") == {
-        "image/front": "observation/image",
-        "image/hand_wrist": "observation/wrist_image",
-        "image/side": "observation/side",
-        "proprio": "observation/state",
-        "instruction": "prompt",
+@pytest.mark.parametrize(
+    ("convention", "cameras", "keys"),
+    [
+        (
+            "openpi",
+            ["side", "robot0_eye_in_hand", "front"],
+            ["observation/image", "observation/wrist_image", "observation/front"],
+        ),
+        (
+            "droid",
+            ["hand_camera", "left", "right", "top"],
+            [
+                "observation/wrist_image_left",
+                "observation/exterior_image_1_left",
+                "observation/exterior_image_2_left",
+                "observation/top",
+            ],
+        ),
+        (
+            "aloha",
+            ["cam_right_wrist", "top", "wrist"],
+            ["images/cam_right_wrist", "images/cam_high", "images/cam_left_wrist"],
+        ),
+    ],
+)
+def test_names_are_given_to_what_they_mean(
+    convention: Convention, cameras: list[str], keys: list[str]
+) -> None:
+    names = names_of(replace(SPEC, cameras=dict.fromkeys(cameras, (8, 8))), convention)
+    state = {
+        "openpi": ("observation/state",),
+        "droid": ("observation/joint_position", "observation/gripper_position"),
+        "aloha": ("state",),
     }
+    shown = {f"image/{one}": (key,) for one, key in zip(cameras, keys, strict=True)}
+    assert names == shown | {"proprio": state[convention], "instruction": ("prompt",)}
 
 
-def test_a_name_of_the_clients_own_wins() -> None:
-    assert names_of(SPEC, "openpi", ["a=b/c=image/side"])["image/side"] == "a=b/c"
+def test_names_of_the_clients_own_win() -> None:
+    names = names_of(SPEC, "openpi", ["a=b/c=image/side", "arm=proprio", "grip=proprio"])
+    assert names["image/side"] == ("a=b/c",)
+    assert names["proprio"] == ("arm", "grip")
 
 
 @pytest.mark.parametrize(
@@ -130,8 +169,9 @@ def test_a_name_of_the_clients_own_wins() -> None:
         ("x=image/back", "a part of image/front, image/hand_wrist, image/side, proprio"),
         ("image/front", "expected KEY=PART"),
         ("prompt=proprio", "gives one key to two parts"),
+        ("x=image/side y=image/side", "image/side has the key x already"),
     ],
 )
 def test_a_name_that_does_not_fit_is_an_error(entry: str, told: str) -> None:
     with pytest.raises(ManifestError, match=told):
-        names_of(SPEC, "openpi", [entry])
+        names_of(SPEC, "openpi", entry.split())

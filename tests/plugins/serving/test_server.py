@@ -127,6 +127,16 @@ def test_a_client_is_told_what_is_served_and_gets_the_policys_actions(
     asyncio.run(main())
 
 
+def test_the_policy_has_decided_before_anybody_can_ask(serve: Serve, found: Trained) -> None:
+    counting = Counting(found.policy)
+
+    async def main() -> None:
+        async with serve(policy=counting):
+            assert counting.sizes == [1]
+
+    asyncio.run(main())
+
+
 def test_clients_that_wait_together_are_decided_on_together(
     serve: Serve, client: Connect, found: Trained
 ) -> None:
@@ -146,7 +156,7 @@ def test_clients_that_wait_together_are_decided_on_together(
                 robots.create_task(ask(url, i / 10))
 
     asyncio.run(main())
-    assert sum(counting.sizes) == 30
+    assert sum(counting.sizes) == 1 + 30
     assert max(counting.sizes) > 1
 
 
