@@ -86,7 +86,7 @@ class Learner:
         )
         self._policy: Any = policy  # scores, which is all that is asked of a policy here
         self._followers = follow(self._policy, self._algorithm, max_staleness=staleness)
-        self._interrupts = self._algorithm.proximal.interrupts
+        self._foresees = self._algorithm.proximal.sees_within is not None
         self._staleness = staleness
         self._kept = 0
         self._seconds = 0.0
@@ -106,7 +106,7 @@ class Learner:
 
     def see(self, part: Arrays, version: int) -> Arrays:
         """Return what must be found of a decision before the weights that made it change."""
-        if not self._interrupts:
+        if not self._foresees:
             return {}
         began = time.perf_counter()
         self._followers.begin(max(version, 0))
@@ -121,7 +121,7 @@ class Learner:
         self._followers.begin(version)
         batch = (
             parts
-            if self._interrupts
+            if self._foresees
             else [{**part, **self._followers.arrive(part)} for part in parts]
         )
         moment = Moment(version, version, {}, self._followers.scores)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rlvla.core.component import OptionError, options_of
 from rlvla.core.settings import published_by
-from rlvla.core.standstill import wanted
+from rlvla.core.standstill import seen_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -56,12 +56,13 @@ def _check_algorithm(
             f"needs demonstrations, but simulator {kind!r} has no expert", (*place, "type")
         )
     _asked(place, algorithm, lambda: algorithm.check(*seen))
-    if wanted(algorithm, manifest.asynchrony.max_staleness) and manifest.exact_versions:
+    within = seen_within(algorithm, manifest.asynchrony.max_staleness)
+    if within is not None and manifest.exact_versions:
         asks = "deterministic" if manifest.deterministic else "async.consistent_groups"
         raise OptionError(
-            f"has each decision seen before the weights that made it change, which excludes "
+            f"has each decision seen before the weights that made it are gone, which excludes "
             f"'{asks}: true', by which older weights go on to decide, unless async.max_staleness "
-            "is 0",
+            f"is at most {within}",
             place,
             rivals=[tuple(asks.split("."))],
         )

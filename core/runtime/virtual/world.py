@@ -50,6 +50,8 @@ class World:
     minibatches: int
     demonstrated: int = 0
     """Decisions of demonstrations in each optimizer step, beside those of the batch."""
+    seen_within: int = 0
+    """Versions that have passed when decisions are seen that wait for a later batch."""
     units: Units = field(default_factory=Units)
     links: dict[str, VirtualLink] = field(default_factory=dict[str, VirtualLink])
     """Living workers by name."""
