@@ -50,7 +50,15 @@ def _check_algorithm(
     else:
         _check_grouping(manifest, algorithm, algorithm.grouping, place)
     shown = algorithm.demonstrations or algorithm.cotraining is not None
-    if shown and not hasattr(manifest.simulator, "expert"):
+    recording = algorithm.recording
+    if recording is not None and not shown:
+        raise OptionError(
+            "nothing is learned from demonstrations here: it is for `cotraining`",
+            (*place, "recording"),
+        )
+    if recording is not None:
+        _asked((*place, "recording"), recording, lambda: recording.check(manifest.simulator.spec))
+    elif shown and not hasattr(manifest.simulator, "expert"):
         kind = manifest.plain["simulator"]["type"]
         raise OptionError(
             f"needs demonstrations, but simulator {kind!r} has no expert", (*place, "type")

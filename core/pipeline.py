@@ -146,11 +146,12 @@ class Pipeline:
         if before:
             await self._evaluate("before")
         algorithm = self._phase.algorithm
-        if (beside := algorithm.cotraining) is not None:
+        shows = algorithm.recording is None
+        if shows and (beside := algorithm.cotraining) is not None:
             await self._demonstrate(beside.demonstrations)
-        if algorithm.demonstrations:
+        if shows and algorithm.demonstrations:
             await self._demonstrate(algorithm.demonstrations)
-        else:
+        if not algorithm.demonstrations:
             for lane in self._training:
                 stages.create_task(self._rollout.run(lane), name=f"lane {lane.number}")
         await self._learn(stages)
