@@ -41,6 +41,7 @@ def register(components: Components) -> None:
     components.simulators.add("line", "toys.line:Line")
     components.simulators.add("hesitant", "toys.hesitant:Hesitant")
     components.models.add("tiny", "toys.tiny:Tiny")
+    components.recordings.add("tape", "toys.tape:Tape")
 
 
 def toy_plugins() -> Plugins:
