@@ -58,6 +58,9 @@ class Player:
 def deciding(policy: Policy) -> Decide:
     """Return the policy's greedy decisions."""
 
+    import torch
+
+    @torch.no_grad()
     def decide(shown: Observation) -> Array:
         seen = {f"image/{name}": one[None] for name, one in shown.images.items()}
         seen |= {name: getattr(shown, name)[None] for name in ("proprio", "privileged")}

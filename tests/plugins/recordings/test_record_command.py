@@ -59,8 +59,8 @@ def test_what_an_expert_does_is_recorded_and_learned_from(tmp_path: Path, rlvla:
         assert one.instruction == other.instruction
         np.testing.assert_array_equal(one.actions, other.actions)
         np.testing.assert_array_equal(one.images["top"], other.images["top"])
-    sft = f"{{type: sft, batch_size: 32, recording: {{type: lerobot, path: {out}}}}}"
-    done = rlvla("run", manifest, *CAMERA, "-s", f"algorithm={sft}")
+    sft = f"{{type: sft, lr: 0.1, batch_size: 32, recording: {{type: lerobot, path: {out}}}}}"
+    done = rlvla("run", manifest, *CAMERA, "-s", f"algorithm={sft}", "-s", "budget.updates=20")
     assert done.returncode == 0, done.stderr
     done = rlvla("record", "--run", tmp_path / "run", "--out", tmp_path / "own", "--episodes", 2)
     assert done.returncode == 0, done.stderr
