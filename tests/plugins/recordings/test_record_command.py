@@ -89,5 +89,5 @@ def test_only_successes_are_recorded_and_there_must_be_some() -> None:
 
 
 def test_a_missing_package_is_named_with_its_extra() -> None:
-    with pytest.raises(PreflightError, match=r"'no_such' .* pip install 'rlvla\[datasets\]'"):
+    with pytest.raises(PreflightError, match=r"'no_such'; pip install 'rlvla\[datasets\]'"):
         needed("no_such.module", extra="datasets")
