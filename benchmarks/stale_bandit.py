@@ -133,6 +133,7 @@ class Learner:
             else [{**part, **self._followers.arrive(part)} for part in parts]
         )
         moment = Moment(version, version, {}, self._followers.scores)
+        self._optimizer.zero_grad()
         for number, part in enumerate(batch, 1):
             loss, metrics = self._algorithm.loss(self._policy, part, moment)
             torch.autograd.backward(loss.sum() / (PART * self._parts))

@@ -46,7 +46,7 @@ class RecordedEpisode:
         known["instruction"] = np.tile(encode_instruction(self.instruction), (len(first), 1))
         known["action"] = self.actions[at.clip(max=length - 1)]
         known["terminated"], known["valid"] = at == length - 1, at < length
-        known |= {name: np.float32(np.nan) for name in ("reward", "privileged")}
+        known["reward"] = known["privileged"] = np.array(np.nan)
         return {
             name: _filled(field, len(first), known.get(name, 0))
             for part in layout.parts.values()

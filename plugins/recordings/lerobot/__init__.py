@@ -52,7 +52,7 @@ class LeRobot:
         described.check(spec, self.named(spec))
         for number, episode in Reading(described, self.named(spec)).episodes():
             least, most = episode.actions.min(0), episode.actions.max(0)
-            low, high = np.float32(spec.action_low), np.float32(spec.action_high)
+            low, high = (np.array(one, np.float32) for one in (spec.action_low, spec.action_high))
             if (least < low).any() or (most > high).any():
                 raise TrainingError(
                     f"{self.path}: the actions of episode {number} are from {least.tolist()} to "

@@ -11,6 +11,7 @@ import pytest
 
 from rlvla.core.errors import PreflightError, TrainingError
 from rlvla.core.recorded import RecordedEpisode
+from rlvla.core.testing import check_recording
 from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.recordings.lerobot import LeRobot
 from rlvla.plugins.recordings.lerobot.frames import packed
@@ -80,7 +81,7 @@ def test_what_is_recorded_is_read_bit_for_bit(tmp_path: Path, lengths: tuple[int
     )
     made = written(tmp_path / "data", spec)
     recording = LeRobot(path=tmp_path / "data")
-    recording.check(spec)
+    check_recording(recording, spec)
     read = [*recording.episodes(spec)]
     assert len(read) == len(made)
     for pair in zip(read, made, strict=True):
