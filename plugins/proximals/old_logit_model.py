@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from rlvla.core.interfaces import Follower
     from rlvla.core.types import Training
 
+COPIES = 2
+"""Of what scores, and of what it moves on to."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OldLogitModel(Beside):
     """Score each decision at most one version late: one forward pass, two copies of what is
-    trained, the one that scores and the one that it moves on to."""
+    trained."""
 
     sees_within = 1
 
@@ -31,5 +34,5 @@ class OldLogitModel(Beside):
         from rlvla.plugins.proximals.snapshot import Kept
         from rlvla.plugins.proximals.weights import Scorer
 
-        kept = Kept(training.policy.module, 1 + min(self.sees_within, training.max_staleness))
+        kept = Kept(training.policy.module, min(COPIES, training.max_staleness + 1))
         return Scored(name, Scorer(training.policy, training.micro_batch_size), kept)

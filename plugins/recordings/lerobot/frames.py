@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+TOLERANCE = 0.51
+"""How far from its time a frame may be, in units of the time between two."""
+
 
 def packed(image: NDArray[np.uint8]) -> bytes:
     """Return an image, uint8 [height, width, 3], as a PNG."""
@@ -46,9 +49,7 @@ def filmed(path: Path, times: Sequence[float]) -> NDArray[np.uint8]:
     shown = np.array([time for time, _ in seen])
     nearest = np.abs(shown[None] - np.asarray(times)[:, None]).argmin(1)
     late = np.abs(shown[nearest] - times).max()
-    if late > HALF_A_FRAME / float(stream.average_rate):
+    if late > TOLERANCE / float(stream.average_rate):
         raise TrainingError(f"{path} has no frame within {late:g} s of one that an episode names")
-    return np.stack([seen[index][1].to_ndarray(format="rgb24") for index in nearest])
-
-
-HALF_A_FRAME = 0.51
+    frames = [seen[index][1] for index in nearest.tolist()]
+    return np.stack([np.asarray(one.to_ndarray(format="rgb24"), np.uint8) for one in frames])

@@ -19,7 +19,8 @@ from rlvla.plugins.recordings.lerobot.frames import packed
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest.importorskip("pyarrow", reason="needs pyarrow, the extra `datasets`")
+pyarrow: Any = pytest.importorskip("pyarrow", reason="needs pyarrow, the extra `datasets`")
+parquet: Any = pytest.importorskip("pyarrow.parquet")
 
 SPEC = SimulatorSpec(
     cameras={"front": (6, 8), "wrist": (4, 4)},
@@ -99,8 +100,6 @@ def test_a_full_file_is_followed_by_the_next(
 
 
 def test_a_dataset_describes_itself_as_lerobot_does(tmp_path: Path) -> None:
-    import pyarrow.parquet as parquet  # type: ignore[import-untyped]
-
     made = written(tmp_path / "data")
     root = tmp_path / "data"
     info = json.loads((root / "meta/info.json").read_text())
@@ -125,9 +124,6 @@ def test_a_dataset_describes_itself_as_lerobot_does(tmp_path: Path) -> None:
 
 def older(root: Path, made: list[RecordedEpisode]) -> None:
     """Write episodes as version 2.1 spread them over files."""
-    import pyarrow
-    from pyarrow import parquet
-
     (root / "meta").mkdir(parents=True)
     (root / "data/chunk-000").mkdir(parents=True)
     tasks = [*dict.fromkeys(one.instruction for one in made)]

@@ -16,9 +16,9 @@ from rlvla.plugins.recordings.lerobot.frames import filmed
 if TYPE_CHECKING:
     from pathlib import Path
 
-av = pytest.importorskip("av", reason="needs PyAV, the extra `video`")
-pyarrow = pytest.importorskip("pyarrow", reason="needs pyarrow, the extra `datasets`")
-parquet = pytest.importorskip("pyarrow.parquet")
+av: Any = pytest.importorskip("av", reason="needs PyAV, the extra `video`")
+pyarrow: Any = pytest.importorskip("pyarrow", reason="needs pyarrow, the extra `datasets`")
+parquet: Any = pytest.importorskip("pyarrow.parquet")
 
 RATE, SIZE = 5, 32
 SPEC = SimulatorSpec(
@@ -70,7 +70,7 @@ def dataset(root: Path, version: str) -> None:
         "episode_index": [0] * 3 + [1] * 3,
         "index": [*range(6)],
         "task_index": [0] * 6,
-        "timestamp": np.float32([0, 0.2, 0.4] * 2),
+        "timestamp": np.array([0, 0.2, 0.4] * 2, np.float32),
         "observation.state": np.zeros(6, np.float32),
         "action": np.zeros(6, np.float32),
     }
