@@ -5,15 +5,23 @@
 Each of the manifests in benchmarks/baselines is run at a staleness of 0 and of at most 2, and its
 hyper-parameters are given to stable-baselines3. For each run a line says the mean return of the
 last 100 training episodes, after how many decisions the bar was first reached, the mean return of
-50 deterministic episodes afterwards, and the wall time, start-up included. The bar is for the last
-100 training episodes, or for deterministic episodes of the checkpoints, where noise alone ends a
-training episode; stable-baselines3 saves none, so that is not said of it.
+50 deterministic episodes afterwards, how stale decisions were on average, and the wall time,
+start-up included. The bar is for the last 100 training episodes, or for deterministic episodes of
+the checkpoints, where noise alone ends a training episode; stable-baselines3 saves none, so that
+is not said of it.
+
+Then a line says how many decisions stale runs needed for each that synchronous ones did. Two runs
+of one seed share little more than their first weights, so what each seed's two needed is two draws
+of a wide distribution: what is compared are the means over the seeds and the medians, and the
+ratios of single seeds show how wide it is.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import statistics
 import subprocess
 import sys
 import time
@@ -31,7 +39,7 @@ from rlvla.plugins.models.mlp import MLP
 from rlvla.plugins.simulators.gymnasium import Gymnasium
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rlvla.core.interfaces import Policy
 
@@ -48,6 +56,10 @@ class Bar:
     deterministic: bool = False
     """It is that of a checkpoint's deterministic episodes, not of the last 100 in training."""
 
+    def reached(self, progress: Iterable[tuple[float, float]]) -> float:
+        """Return after how many decisions a mean return, given beside them, first was enough."""
+        return next((decisions for decisions, mean in progress if mean >= self.value), math.inf)
+
 
 BARS = {
     "cartpole": Bar(475.0),
@@ -61,28 +73,28 @@ BARS = {
 class Outcome:
     """What came of a run."""
 
-    progress: Sequence[tuple[float, float]]
-    """Decisions and the mean return of the last 100 training episodes, after each update."""
+    last: float
+    """Mean return of the last 100 training episodes."""
+    reached: float | None
+    """Decisions until the bar was reached, which may be infinite; None if nobody knows."""
     returns: Sequence[float]
     """Of deterministic episodes at the end."""
+    staleness: float
+    """Mean over decisions, in versions."""
     seconds: float
-    saved: Sequence[tuple[float, float]] = ()
-    """Decisions and the mean return of some deterministic episodes, of each checkpoint."""
 
     def line(self, bar: Bar) -> str:
         """Return the outcome in words."""
-        progress = self.saved if bar.deterministic else self.progress
-        reached = next((decisions for decisions, mean in progress if mean >= bar.value), None)
-        learned = "never" if reached is None else f"{reached:.0f}"
+        reached = "?" if self.reached is None else f"{self.reached:.0f}"
         return (
-            f"last-100 {self.progress[-1][1]:8.2f}  "
-            f"at {bar.value:g} after {learned if progress else '?':>6}  "
-            f"deterministic {np.mean(self.returns):8.2f}  {self.seconds:5.0f} s"
+            f"last-100 {self.last:8.2f}  at {bar.value:g} after {reached:>6}  "
+            f"deterministic {np.mean(self.returns):8.2f}  stale by {self.staleness:4.2f}  "
+            f"{self.seconds:5.0f} s"
         )
 
 
-def rlvla(manifest: Mapping[str, Any], seed: int, *, staleness: int) -> Outcome:
-    """Run the manifest, then the policy that it saved last."""
+def rlvla(bar: Bar, manifest: Mapping[str, Any], seed: int, *, staleness: int) -> Outcome:
+    """Run the manifest, then the policies that it saved: the last, and others up to the bar."""
     changed = {**manifest, "seed": seed}
     changed["async"] = {**manifest["async"], "max_staleness": staleness}
     with TemporaryDirectory() as folder:
@@ -91,23 +103,30 @@ def rlvla(manifest: Mapping[str, Any], seed: int, *, staleness: int) -> Outcome:
         began = time.perf_counter()
         printed(["-m", "rlvla", "run", str(written)])
         seconds = time.perf_counter() - began
-        rows = map(json.loads, Path(folder, "run", "metrics.jsonl").read_text().splitlines())
-        progress = [
-            (row["ledger/trained"], row["rollout/reward_recent"])
-            for row in rows
-            if "rollout/reward_recent" in row
-        ]
-        *earlier, last = sorted(Path(folder, "run", "checkpoints").glob("step-*"))
+        lines = Path(folder, "run", "metrics.jsonl").read_text().splitlines()
+        rows = [row for row in map(json.loads, lines) if "rollout/reward_recent" in row]
+        saved = sorted(Path(folder, "run", "checkpoints").glob("step-*"))
         simulator = Gymnasium(env=manifest["simulator"]["env"])
-        returns = evaluated(simulator, last, EPISODES)
-        means = [np.mean(evaluated(simulator, one, EPISODES_EACH)) for one in earlier]
-        means.append(np.mean(returns))
-    batch = manifest["algorithm"]["batch_size"]
-    decisions = [batch * int(one.name.removeprefix("step-")) for one in (*earlier, last)]
-    return Outcome(progress, returns, seconds, list(zip(decisions, map(float, means), strict=True)))
+        progress = ((row["ledger/trained"], row["rollout/reward_recent"]) for row in rows)
+        if bar.deterministic:
+            batch = manifest["algorithm"]["batch_size"]
+            progress = (
+                (
+                    batch * int(one.name.removeprefix("step-")),
+                    statistics.fmean(evaluated(simulator, one)),
+                )
+                for one in saved
+            )
+        return Outcome(
+            last=rows[-1]["rollout/reward_recent"],
+            reached=bar.reached(progress),
+            returns=evaluated(simulator, saved[-1], EPISODES),
+            staleness=statistics.fmean(row["async/staleness_mean"] for row in rows),
+            seconds=seconds,
+        )
 
 
-def evaluated(simulator: Gymnasium, checkpoint: Path, episodes: int) -> list[float]:
+def evaluated(simulator: Gymnasium, checkpoint: Path, episodes: int = EPISODES_EACH) -> list[float]:
     """Return the returns of deterministic episodes of a saved policy."""
     policy = MLP(checkpoint=str(checkpoint)).build(simulator.spec, seed=0)
     simulator.start(1)
@@ -134,14 +153,31 @@ def episode(simulator: Gymnasium, policy: Policy, index: int) -> float:
         shown = result.observation
 
 
-def sb3(path: Path, manifest: Mapping[str, Any], seed: int) -> Outcome:
+def sb3(bar: Bar, path: Path, seed: int) -> Outcome:
     """Give the manifest's hyper-parameters to stable-baselines3."""
-    del manifest
     began = time.perf_counter()
     lines = printed([str(HERE / "sb3_baseline.py"), str(path), "--seed", str(seed)])
     seconds = time.perf_counter() - began
     progress = [json.loads(line) for line in lines if line.startswith("[")]
-    return Outcome(progress, json.loads(lines[-1])["returns"], seconds)
+    return Outcome(
+        last=progress[-1][1],
+        reached=None if bar.deterministic else bar.reached(progress),
+        returns=json.loads(lines[-1])["returns"],
+        staleness=0.0,
+        seconds=seconds,
+    )
+
+
+def compared(fresh: Sequence[float], stale: Sequence[float]) -> str:
+    """Return in words what the seeds needed stale, in units of what they needed synchronously."""
+    means, medians = (
+        middle(stale) / middle(fresh) for middle in (statistics.fmean, statistics.median)
+    )
+    single = " ".join(f"{b / a:.2f}" for a, b in zip(fresh, stale, strict=True))
+    return (
+        f"stale over synchronous decisions to the bar: means {means:.2f}  medians {medians:.2f}  "
+        f"each seed {single}"
+    )
 
 
 def printed(arguments: Sequence[str]) -> list[str]:
@@ -160,17 +196,26 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", default=[], help="rivals to leave out")
     arguments = parser.parse_args()
     for name in arguments.names:
-        path = HERE / "baselines" / f"{name}.yaml"
-        manifest = yaml.safe_load(path.read_text())
-        rivals: dict[str, Callable[[Mapping[str, Any], int], Outcome]] = {
-            "rlvla-0": partial(rlvla, staleness=0),
-            "rlvla-2": partial(rlvla, staleness=2),
-            "sb3": partial(sb3, path),
-        }
-        for seed in arguments.seeds:
-            for rival in (one for one in rivals if one not in arguments.without):
-                line = rivals[rival](manifest, seed).line(BARS[name])
-                print(f"{name:18} {rival:8} seed {seed}  {line}", flush=True)
+        measure(name, arguments.seeds, arguments.without)
+
+
+def measure(name: str, seeds: Sequence[int], without: Sequence[str]) -> None:
+    """Run all rivals on a task, seed by seed in turn, and print what came of them."""
+    path, bar = HERE / "baselines" / f"{name}.yaml", BARS[name]
+    manifest = yaml.safe_load(path.read_text())
+    rivals: dict[str, Callable[[int], Outcome]] = {
+        "rlvla-0": partial(rlvla, bar, manifest, staleness=0),
+        "rlvla-2": partial(rlvla, bar, manifest, staleness=2),
+        "sb3": partial(sb3, bar, path),
+    }
+    reached: dict[str, list[float]] = {one: [] for one in rivals if one not in without}
+    for seed in seeds:
+        for rival, needed in reached.items():
+            outcome = rivals[rival](seed)
+            needed.append(math.nan if outcome.reached is None else outcome.reached)
+            print(f"{name:18} {rival:8} seed {seed}  {outcome.line(bar)}", flush=True)
+    if {"rlvla-0", "rlvla-2"} <= reached.keys():
+        print(f"{name:18} {compared(reached['rlvla-0'], reached['rlvla-2'])}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@
 A context of 8 numbers asks for 4 tokens of 16 values, each the largest of 16 linear functions; a
 decision succeeds if 3 tokens are right. 25 steps of imitation, then 64 groups of 8 decisions a
 batch with group-normalised advantages and 4 optimizer steps. Every batch is trained on exactly
-so many versions after it was made. Loss, proximal policies and corrections are those of `ppo`
-(without critic) and `Followers` as the trainer uses them; all seeds are trained side by side, by
-networks that share nothing.
+so many versions after it was made. With `--steps 1 --staleness 0` all methods do the same. Loss,
+proximal policies and corrections are those of `ppo` (without critic) and `Followers` as the trainer
+uses them; all seeds are trained side by side, by networks that share nothing.
 
 Writes OUT_data.md, a table of the iterations until 60 % of the decisions succeed and of the share
 that succeeds at the end, with one of what each proximal policy costs in time and memory, and
@@ -73,12 +73,18 @@ class Learner:
     """One method that trains a policy, as the core's trainer would."""
 
     def __init__(
-        self, policy: BanditPolicy, seeds: int, options: Mapping[str, Any], *, staleness: int
+        self,
+        policy: BanditPolicy,
+        seeds: int,
+        options: Mapping[str, Any],
+        *,
+        staleness: int,
+        steps: int,
     ) -> None:
         self._algorithm = PPO(
             batch_size=seeds * PARTS * PART,
             micro_batch_size=seeds * PART,
-            minibatches=PARTS,
+            minibatches=steps,
             normalise_advantage="none",
             value_coef=0.0,
             ratio_level="token",
@@ -86,8 +92,10 @@ class Learner:
         )
         self._policy: Any = policy  # scores, which is all that is asked of a policy here
         self._followers = follow(self._policy, self._algorithm, max_staleness=staleness)
-        self._interrupts = self._algorithm.proximal.interrupts
+        self._foresees = self._algorithm.proximal.sees_within is not None
         self._staleness = staleness
+        self._parts = PARTS // steps
+        """Of an optimizer step."""
         self._kept = 0
         self._seconds = 0.0
         self._scoring = 0.0
@@ -106,7 +114,7 @@ class Learner:
 
     def see(self, part: Arrays, version: int) -> Arrays:
         """Return what must be found of a decision before the weights that made it change."""
-        if not self._interrupts:
+        if not self._foresees:
             return {}
         began = time.perf_counter()
         self._followers.begin(max(version, 0))
@@ -116,22 +124,24 @@ class Learner:
         return found
 
     def update(self, parts: Sequence[dict[str, Array]], version: int) -> None:
-        """Train on a batch, one optimizer step for each part of it."""
+        """Train on a batch, an optimizer step after so many parts of it."""
         began = time.perf_counter()
         self._followers.begin(version)
         batch = (
             parts
-            if self._interrupts
+            if self._foresees
             else [{**part, **self._followers.arrive(part)} for part in parts]
         )
         moment = Moment(version, version, {}, self._followers.scores)
-        for part in batch:
+        self._optimizer.zero_grad()
+        for number, part in enumerate(batch, 1):
             loss, metrics = self._algorithm.loss(self._policy, part, moment)
-            self._optimizer.zero_grad()
-            torch.autograd.backward(loss.sum() / PART)
-            self._optimizer.step()
+            torch.autograd.backward(loss.sum() / (PART * self._parts))
             self._followers.note(metrics)
-            self._followers.step()
+            if number % self._parts == 0:
+                self._optimizer.step()
+                self._optimizer.zero_grad()
+                self._followers.step()
         self._seconds += time.perf_counter() - began
         told = self._followers.metrics()
         self._scoring += told.get("proximal_seconds", 0.0)
@@ -139,12 +149,17 @@ class Learner:
 
 
 def run(
-    options: Mapping[str, Any], seeds: Sequence[int], staleness: int, iterations: int
+    options: Mapping[str, Any],
+    seeds: Sequence[int],
+    staleness: int,
+    *,
+    iterations: int,
+    steps: int,
 ) -> Outcome:
     """Train all seeds with one method, on batches made `staleness` versions before."""
     bandit, policy = Bandit(seeds), BanditPolicy(seeds)
     imitate(policy, bandit)
-    learner = Learner(policy, len(seeds), options, staleness=staleness)
+    learner = Learner(policy, len(seeds), options, staleness=staleness, steps=steps)
     curve: list[NDArray[np.float64]] = []
     for version, (parts, right) in enumerate(stale(bandit, policy, staleness, learner.see)):
         if version == iterations:
@@ -161,6 +176,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--staleness", default="0,1,2,4,8,16", help="in versions, by comma")
     parser.add_argument("--iterations", type=int, default=300, help="optimizer batches")
+    parser.add_argument("--steps", type=int, default=PARTS, choices=[1, PARTS], help="a batch")
     parser.add_argument("--methods", default="", help="only those that begin with this")
     parser.add_argument("--out", type=Path, required=True, help="beginning of the files' names")
     arguments = parser.parse_args()
@@ -174,7 +190,9 @@ def main() -> None:
         outcomes[name] = {}
         for eta in staleness:
             began = time.perf_counter()
-            found = outcomes[name][eta] = run(options, seeds, eta, arguments.iterations)
+            found = outcomes[name][eta] = run(
+                options, seeds, eta, iterations=arguments.iterations, steps=arguments.steps
+            )
             reached = " ".join(f"{one:.0f}" for one in found.reached)
             end = " ".join(f"{one:.3f}" for one in found.end)
             seconds = time.perf_counter() - began

@@ -31,8 +31,16 @@ PAGE = """# What stale data cost, and what helps
 A bandit of 4 tokens, trained on batches that are exactly η versions old: the median over seeds of
 the iterations until 60 % of the decisions succeed, and the mean success at the end. Rows name the
 options `proximal` and `correction` of `ppo`, with their defaults. One learning rate for all, none
-tuned; staleness is a fixed delay, and generator and trainer compute alike, so `snapshot` and
-`interrupt` find what was recorded and are `behaviour`.
+tuned; staleness is a fixed delay, and generator and trainer compute alike, so the exact proximal
+policies, `snapshot`, `old_logit_model` and `interrupt`, find what was recorded and are `behaviour`.
+
+At η = 0 the proximal policy p is the behaviour policy b in all rows but those of `gipo` and `ewma`:
+the weight p / b is 1, and what bounds weights has nothing to do. These differ by their formulas
+from the second of a batch's 4 optimizer steps on. `gipo` has no clip: its gradient is that of the
+ratio r times exp(-(log r / sigma)² / 2), which is 1 at r = 1 alone. In `ewma` p averages over
+steps, with β = w / (w + 2) and w = 4 (η + 1) - 1, so that after a step p is b no more. With one
+step a batch r is 1 and w is 0, hence p is b, and all rows are the same, as is to be seen with
+`--steps 1 --staleness 0`.
 
 {table}
 ![iterations to 60 % over staleness]({plot})

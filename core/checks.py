@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rlvla.core.component import OptionError, options_of
 from rlvla.core.settings import published_by
-from rlvla.core.standstill import wanted
+from rlvla.core.standstill import seen_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,18 +50,27 @@ def _check_algorithm(
     else:
         _check_grouping(manifest, algorithm, algorithm.grouping, place)
     shown = algorithm.demonstrations or algorithm.cotraining is not None
-    if shown and not hasattr(manifest.simulator, "expert"):
+    recording = algorithm.recording
+    if recording is not None and not shown:
+        raise OptionError(
+            "nothing is learned from demonstrations here: it is for `cotraining`",
+            (*place, "recording"),
+        )
+    if recording is not None:
+        _asked((*place, "recording"), recording, lambda: recording.check(manifest.simulator.spec))
+    elif shown and not hasattr(manifest.simulator, "expert"):
         kind = manifest.plain["simulator"]["type"]
         raise OptionError(
             f"needs demonstrations, but simulator {kind!r} has no expert", (*place, "type")
         )
     _asked(place, algorithm, lambda: algorithm.check(*seen))
-    if wanted(algorithm, manifest.asynchrony.max_staleness) and manifest.exact_versions:
+    within = seen_within(algorithm, manifest.asynchrony.max_staleness)
+    if within is not None and manifest.exact_versions:
         asks = "deterministic" if manifest.deterministic else "async.consistent_groups"
         raise OptionError(
-            f"has each decision seen before the weights that made it change, which excludes "
+            f"has each decision seen before the weights that made it are gone, which excludes "
             f"'{asks}: true', by which older weights go on to decide, unless async.max_staleness "
-            "is 0",
+            f"is at most {within}",
             place,
             rivals=[tuple(asks.split("."))],
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from rlvla.core.clock import now
 from rlvla.core.collector import Collecting, Collector
-from rlvla.core.errors import ClosedError, LaneLostError
-from rlvla.core.lane import be_patient
+from rlvla.core.errors import LaneLostError
+from rlvla.core.production import produce
 
 if TYPE_CHECKING:
     from rlvla.core.admission import Admission
@@ -28,21 +28,7 @@ class GroupRollout(Collecting):
 
     async def run(self, lane: Lane) -> None:
         """Play episodes until admission closes."""
-        losses = 0
-        collector = Collector(self, lane)
-        while True:
-            try:
-                since = now()
-                await self.admission.enter(1)
-                lane.admitted(since)
-                await self._play(lane, collector)
-                losses = 0
-            except ClosedError:
-                return
-            except LaneLostError as lost:
-                losses += 1
-                self.admission.cancel(1)
-                await be_patient(losses, lost)
+        await produce(self.admission, lane, 1, partial(self._play, lane, Collector(self, lane)))
 
     async def _play(self, lane: Lane, collector: Collector) -> None:
         member = self.groups.join(lane.version)

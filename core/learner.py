@@ -42,7 +42,7 @@ class Learner:
     """Of each cell."""
     metrics: Metrics
     standstill: Standstill | None = None
-    """Where rollouts are interrupted while the weights change."""
+    """Where decisions must be seen sooner than they arrive."""
     whole: bool = True
     """Hand over a batch that does not stream in one call; otherwise in those in which it would
     stream, as the last bit of a row may depend on the rows that are computed with it."""
@@ -59,8 +59,7 @@ class Learner:
         self._count(decisions, now() - began)
         await self.publisher.announce(self.progress.version)
         if self.standstill is not None:
-            await self.publisher.settled()
-            self.standstill.end()
+            await self.standstill.end()
         return _named(metrics)
 
     async def _fill(self) -> int:

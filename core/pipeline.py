@@ -31,7 +31,7 @@ from rlvla.core.ledger import Ledger
 from rlvla.core.metrics import Metrics
 from rlvla.core.publisher import Publisher
 from rlvla.core.schedule import Scheduling
-from rlvla.core.standstill import Standstill, wanted
+from rlvla.core.standstill import Standstill, seen_within
 from rlvla.core.starts import Starts
 
 if TYPE_CHECKING:
@@ -147,11 +147,12 @@ class Pipeline:
         if before:
             await self._evaluate("before")
         algorithm = self._phase.algorithm
-        if (beside := algorithm.cotraining) is not None:
+        shows = algorithm.recording is None
+        if shows and (beside := algorithm.cotraining) is not None:
             await self._demonstrate(beside.demonstrations)
-        if algorithm.demonstrations:
+        if shows and algorithm.demonstrations:
             await self._demonstrate(algorithm.demonstrations)
-        else:
+        if not algorithm.demonstrations:
             for lane in self._training:
                 stages.create_task(self._rollout.run(lane), name=f"lane {lane.number}")
         await self._learn(stages)
@@ -231,9 +232,12 @@ class Pipeline:
         )
 
     def _standstill(self) -> Standstill | None:
-        if not wanted(self._phase.algorithm, self._manifest.asynchrony.max_staleness):
+        within = seen_within(self._phase.algorithm, self._manifest.asynchrony.max_staleness)
+        if within is None:
             return None
         return Standstill(
+            within=within,
+            publisher=self._publisher,
             batchers=[batcher for crew in self._crews for batcher in crew.batchers],
             free=[crew.free for crew in self._crews],
             trainer=self._trainer,

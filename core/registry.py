@@ -7,7 +7,7 @@ import importlib
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from rlvla.core.interfaces import Correction, Proximal, Simulator
+from rlvla.core.interfaces import Correction, Proximal, Recording, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -127,6 +127,10 @@ def _corrections() -> Registry[Correction]:
     return Registry("correction", contract=Correction)
 
 
+def _recordings() -> Registry[Recording]:
+    return Registry("recording", contract=Recording)
+
+
 def _batching() -> Registry[Batching]:
     return Registry("batching")
 
@@ -152,6 +156,7 @@ class Components:
     algorithms: Registry[Algorithm] = field(default_factory=_algorithms)
     proximals: Registry[Proximal] = field(default_factory=_proximals)
     corrections: Registry[Correction] = field(default_factory=_corrections)
+    recordings: Registry[Recording] = field(default_factory=_recordings)
     batching: Registry[Batching] = field(default_factory=_batching)
     sharding: Registry[Sharding] = field(default_factory=_sharding)
     loggers: Registry[Logger] = field(default_factory=_loggers)

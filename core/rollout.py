@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from rlvla.core.clock import now
 from rlvla.core.collector import Collecting, Collector
-from rlvla.core.errors import ClosedError, LaneLostError
-from rlvla.core.lane import be_patient
+from rlvla.core.errors import LaneLostError
+from rlvla.core.production import produce
 
 if TYPE_CHECKING:
     from rlvla.core.admission import Admission
@@ -27,23 +27,16 @@ class Rollout(Collecting):
 
     async def run(self, lane: Lane) -> None:
         """Produce segments until admission closes."""
-        losses = 0
-        collector = Collector(self, lane)
-        while True:
-            try:
-                since = now()
-                await self.admission.enter(self.length)
-                lane.admitted(since)
-                self.streamer.open(lane.number, version=lane.version, places=self.length)
-                segment = await collector.segment(self.starts)
-                self.admission.finish(self.length)
-                self.streamer.put(segment)
-                losses = 0
-            except ClosedError:
-                return
-            except LaneLostError as lost:
-                losses += 1
-                collector.drop(lost.reason)
-                self.streamer.abandon(lane.number)
-                self.admission.cancel(self.length)
-                await be_patient(losses, lost)
+        one = partial(self._segment, lane, Collector(self, lane))
+        await produce(self.admission, lane, self.length, one)
+
+    async def _segment(self, lane: Lane, collector: Collector) -> None:
+        self.streamer.open(lane.number, version=lane.version, places=self.length)
+        try:
+            segment = await collector.segment(self.starts)
+        except LaneLostError as lost:
+            collector.drop(lost.reason)
+            self.streamer.abandon(lane.number)
+            raise
+        self.admission.finish(self.length)
+        self.streamer.put(segment)

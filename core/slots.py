@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from rlvla.core.errors import TrainingError
 from rlvla.core.types import Field, observation_fields, result_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
     from mmap import mmap
 
     from rlvla.core.types import Array, Arrays, SimulatorSpec
@@ -155,6 +156,16 @@ class FreeSlots:
     def hold(self, slot: int) -> None:
         """Keep a row that somebody holds already."""
         self._holders[slot] += 1
+
+    @contextmanager
+    def kept(self, slots: Sequence[int]) -> Generator[None]:
+        """Hold rows that somebody holds already for as long as the context lasts."""
+        for slot in slots:
+            self.hold(slot)
+        try:
+            yield
+        finally:
+            self.release(slots)
 
     def decided(self, slot: int, *, lane: int, version: int) -> None:
         """Note whose decision is in a row until it is free, and which weights made it."""

@@ -79,7 +79,8 @@ class Trainer:
         self._minibatch = algorithm.batch_size // algorithm.minibatches
         """Decisions of an optimizer step; with groups: episodes."""
         self._statistics = {name: Statistics() for name in algorithm.normalised}
-        self._demonstrations = Demonstrations()
+        self.demonstrations = Demonstrations()
+        """What is learned from beside, or in place of, the policy's own decisions."""
         self._begin()
 
     def accumulate(self, segments: Sequence[Segment]) -> None:
@@ -104,14 +105,14 @@ class Trainer:
     def store(self, segments: Sequence[Segment]) -> None:
         """Keep demonstrations; see `TrainerWorker.store`."""
         if self._algorithm.demonstrations:
-            self._demonstrations.add(self._targeted(segments))
+            self.demonstrations.add(self._targeted(segments))
         else:  # beside a batch: the expert's rewards are no part of its targets
-            self._demonstrations.add(self._reader.rows(segments))
+            self.demonstrations.add(self._reader.rows(segments))
 
     def step(self) -> dict[str, float]:
         """Finish the batch; see `TrainerWorker.step`."""
         if self._algorithm.demonstrations:
-            self._batch = self._demonstrations.draw(
+            self._batch = self.demonstrations.draw(
                 self._algorithm.batch_size, self._seed, self.updates
             )
         if self._algorithm.whole:
@@ -235,7 +236,7 @@ class Trainer:
     def _cotrain(self, cotraining: CoTraining) -> None:
         """Add the gradient of the demonstrations that the present step learns from."""
         step = len(self._metrics["grad_norm"])
-        drawn = self._demonstrations.draw(
+        drawn = self.demonstrations.draw(
             cotraining.batch_size, self._seed, self.updates, step, COTRAINING
         )
         for batch in drawn.cut(self._algorithm.micro_batch_size):

@@ -80,7 +80,7 @@ class TrainerWorker(Protocol):
         ...
 
     async def foresee(self, segments: Sequence[Segment]) -> None:
-        """Look at decisions of later batches, made by the present weights, before these change.
+        """Look at decisions of later batches, all of one version, before the weights change.
 
         What came of them may not be there yet. They stay in their slots.
         """

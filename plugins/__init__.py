@@ -3,7 +3,7 @@
 BUILTIN = tuple(
     f"rlvla.plugins.{kind}"
     for kind in (
-        *("simulators", "models", "algorithms", "proximals", "corrections"),
+        *("simulators", "models", "algorithms", "proximals", "corrections", "recordings"),
         *("schedulers", "loggers", "runtimes", "bench", "serving", "world_model"),
     )
 )

@@ -12,6 +12,7 @@ from rlvla.core.interfaces.exporter import Exportable, Exporter
 from rlvla.core.interfaces.measured import Measured
 from rlvla.core.interfaces.model import Model, Policy, Scores
 from rlvla.core.interfaces.placing import Placeable
+from rlvla.core.interfaces.recording import Recording
 from rlvla.core.interfaces.scheduler import Batching, BatchingRule, Sharding
 from rlvla.core.interfaces.simulator import (
     BatchSimulator,
@@ -42,6 +43,7 @@ __all__ = [
     "PreparedSimulator",
     "Proximal",
     "PublishedSimulator",
+    "Recording",
     "Runtime",
     "Scores",
     "Sharding",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from rlvla.core.interfaces.model import Policy
+    from rlvla.core.interfaces.recording import Recording
     from rlvla.core.interfaces.staleness import Proximal
     from rlvla.core.segment import Grouping
     from rlvla.core.types import Arrays, Field, Moment, SimulatorSpec
@@ -68,6 +69,12 @@ class Algorithm(Protocol):
     @property
     def demonstrations(self) -> int:
         """Expert episodes to learn from; 0 to learn from the policy's own decisions."""
+        ...
+
+    @property
+    def recording(self) -> Recording | None:
+        """Where these, or those of `cotraining`, are recorded, which then is at most so many;
+        None: the simulator's expert plays them."""
         ...
 
     @property

@@ -29,11 +29,13 @@ class Proximal(Protocol):
         ...
 
     @property
-    def interrupts(self) -> bool:
-        """Whether each decision must be seen while the trainer holds the weights that made it.
+    def sees_within(self) -> int | None:
+        """How many versions may pass until a decision is seen; None: as many as until it arrives.
 
-        Then rollouts stand still while the weights change, and `Follower.arrive` gets decisions
-        that wait for a later batch before that: rows without what came of them.
+        Those that wait for a later batch are then shown to `Follower.arrive` while they do: rows
+        without what came of them. With 0 the trainer still holds the weights that made them, and
+        rollouts stand still while these change; with 1 rollouts go on, and the trainer holds the
+        weights that followed.
         """
         ...
 

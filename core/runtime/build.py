@@ -62,6 +62,7 @@ def build_trainer(job: Job, slots: Slots, memory: Memory, *, device: str = "cpu"
     """Build the trainer, and give the memory of the weights its size."""
     from rlvla.core.followers import follow
     from rlvla.core.generator import shapes_of
+    from rlvla.core.recorded import recorded
     from rlvla.core.trainer import Trainer
 
     policy = _build_policy(job, device, trains=True)
@@ -71,6 +72,8 @@ def build_trainer(job: Job, slots: Slots, memory: Memory, *, device: str = "cpu"
     trainer = Trainer(policy, job.algorithm, slots, shared, seed=job.seed)
     trainer.followers = follow(policy, job.algorithm, max_staleness=job.max_staleness)
     trainer.turn = _turn(job.placement.turn("trainer"), memory)
+    for episode in recorded(job.algorithm, job.simulator.spec):
+        trainer.demonstrations.add(episode.rows(slots.layout))
     return trainer
 
 

@@ -7,6 +7,7 @@ that is broken. They start what they are given, so they take as long as a few ep
 from rlvla.core.testing.algorithm import check_algorithm
 from rlvla.core.testing.conformance import ConformanceError
 from rlvla.core.testing.model import check_model
+from rlvla.core.testing.recording import check_recording
 from rlvla.core.testing.schedulers import check_batching, check_sharding
 from rlvla.core.testing.simulator import check_simulator
 from rlvla.core.testing.staleness import check_correction, check_proximal
@@ -19,6 +20,7 @@ __all__ = [
     "check_correction",
     "check_model",
     "check_proximal",
+    "check_recording",
     "check_sharding",
     "check_simulator",
     "check_starts",

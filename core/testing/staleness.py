@@ -35,7 +35,7 @@ def check_proximal(proximal: Proximal, model: Model, spec: SimulatorSpec) -> Non
         seen = observations(spec, rows=ROWS)
         rows = {**seen, **decide(policy, seen), "version": np.zeros(ROWS, np.int64)}
         _check_first(follower, policy, rows)
-        made = np.full(ROWS, int(proximal.interrupts))  # else it may see them too late
+        made = np.full(ROWS, int(proximal.sees_within == 0))  # else it may see them too late
         _check_state(follower, second, policy, {**rows, "version": made})
 
 

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from rlvla.core.interfaces import Correction, Proximal  # noqa: TC001 - read at run time
+from rlvla.core.interfaces import Correction, Proximal, Recording  # noqa: TC001 - read at run time
 from rlvla.core.segment import Grouping
 from rlvla.plugins.algorithms.imitation import Imitation  # noqa: TC001 - read at run time
 from rlvla.plugins.algorithms.parameters import parameter_groups
@@ -120,7 +120,9 @@ class GRPO:
     kl_coef: float = 0.0
     """Weight of the divergence from the policy that the phase began with, per token."""
     cotraining: Imitation | None = None
-    """What is learned from the simulator's expert beside the policy's own episodes."""
+    """What is learned from demonstrations beside the policy's own episodes."""
+    recording: Recording | None = None
+    """Where these are recorded; none: the simulator's expert plays them."""
 
     def __post_init__(self) -> None:
         require(self, "group_size", low=2)

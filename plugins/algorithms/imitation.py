@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Imitation:
-    """What each optimizer step learns from the simulator's expert, beside its own decisions:
+    """What each optimizer step learns from demonstrations, beside its own decisions:
 
         L = L_RL + coef * mean over `batch_size` demonstrated decisions of imitate(o, a),
 
@@ -29,7 +29,7 @@ class Imitation:
     coef: float = 0.2
     """Weight of the imitation, beta."""
     demonstrations: int = 100
-    """Expert episodes to record before training."""
+    """Episodes that the simulator's expert plays before training, or a recording's first."""
     batch_size: int = 64
     """Decisions of them that each optimizer step draws, with replacement."""
 

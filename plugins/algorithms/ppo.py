@@ -29,7 +29,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from rlvla.core.interfaces import Correction, Proximal  # noqa: TC001 - read at run time
+from rlvla.core.interfaces import Correction, Proximal, Recording  # noqa: TC001 - read at run time
 from rlvla.plugins.algorithms.aggregation import weights
 from rlvla.plugins.algorithms.critic import CriticLoss
 from rlvla.plugins.algorithms.estimation import Estimation
@@ -133,7 +133,9 @@ class PPO:
     kl_coef: float = 0.0
     """Weight of the divergence from the policy that the phase began with, per token."""
     cotraining: Imitation | None = None
-    """What is learned from the simulator's expert beside the policy's own decisions."""
+    """What is learned from demonstrations beside the policy's own decisions."""
+    recording: Recording | None = None
+    """Where these are recorded; none: the simulator's expert plays them."""
 
     def __post_init__(self) -> None:
         require_whole_batches(self.batch_size, self.micro_batch_size, self.minibatches)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Reference:
     """Score decisions with the first weights: one forward pass, one copy of what is trained."""
 
-    interrupts = False
+    sees_within = None
 
     @property
     def needs(self) -> Sequence[str]:

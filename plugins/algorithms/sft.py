@@ -1,6 +1,7 @@
-"""Supervised fine-tuning: imitate the simulator's scripted expert (behaviour cloning).
+"""Supervised fine-tuning: imitate demonstrations (behaviour cloning).
 
-Over the expert's decisions (o, a), with R the discounted return that followed, minimise
+They are those of the simulator's scripted expert, or a recording's. Over their decisions (o, a),
+with R the discounted return that followed, minimise
 
     mean imitate(o, a) + value_coef * (V(o) - R)^2 / 2
 
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rlvla.core.interfaces import Recording  # noqa: TC001 - read at run time
 from rlvla.plugins.algorithms.gae import gae
 from rlvla.plugins.algorithms.imitation import imitated
 from rlvla.plugins.algorithms.mask import blank, executed, mean
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class SFT:
-    """Learn from demonstrations of the simulator's expert."""
+    """Learn from demonstrations."""
 
     demonstrations: int = 300
-    """Expert episodes to record, then to learn from."""
+    """Episodes to learn from: that the simulator's expert plays first, or a recording's first."""
+    recording: Recording | None = None
+    """Where they are recorded; none: the simulator's expert plays them."""
     lr: float = 3e-4
     """Learning rate after the warm-up."""
     warmup: int = 0
@@ -83,6 +87,8 @@ class SFT:
         del spec
         if self.value_coef > 0 and "value" not in model:
             raise ValueError("value_coef must be 0 for a model that records no value")
+        if self.value_coef > 0 and self.recording is not None:
+            raise ValueError("value_coef must be 0 with a recording, which holds no rewards")
 
     @property
     def compared(self) -> Mapping[str, Proximal]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from rlvla.plugins.corrections.bounding import Bounding
 
+if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class GIPO:
+class GIPO(Bounding):
     """Damp ratios the more, the further they are from 1; nothing is clipped."""
+
+    clips = False
 
     sigma: float = 0.5
     """Log-ratio at which the damping is exp(-1/2)."""
@@ -24,16 +26,6 @@ class GIPO:
     def __post_init__(self) -> None:
         if not self.sigma > 0:
             raise ValueError(f"sigma must be above 0, got {self.sigma}")
-
-    @property
-    def needs(self) -> Sequence[str]:
-        """The behaviour's log-probabilities."""
-        return ("log_prob",)
-
-    @property
-    def clips(self) -> bool:
-        """False: the damping takes the place of the clip."""
-        return False
 
     def check(self, *, level: str, decoupled: bool) -> None:
         """Raise ValueError if there is a proximal policy."""

@@ -10,16 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rlvla.plugins.corrections.bounding import Bounding
 from rlvla.plugins.corrections.levels import OUT, fitted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class M2PO:
+class M2PO(Bounding):
     """Take out the entries that have changed most; the mean still counts them."""
 
     budget: float = 0.04
@@ -28,19 +27,6 @@ class M2PO:
     def __post_init__(self) -> None:
         if not self.budget > 0:
             raise ValueError(f"budget must be above 0, got {self.budget}")
-
-    @property
-    def needs(self) -> Sequence[str]:
-        """The behaviour's log-probabilities."""
-        return ("log_prob",)
-
-    @property
-    def clips(self) -> bool:
-        """True: what stays is clipped as ever."""
-        return True
-
-    def check(self, *, level: str, decoupled: bool) -> None:
-        """Fit everything."""
 
     def bounded(self, log_weight: Tensor, valid: Tensor | None) -> Tensor:
         """Return the log-weights as they are, but -inf for those that are over the budget."""

@@ -6,16 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rlvla.plugins.corrections.bounding import Bounding
 from rlvla.plugins.corrections.levels import OUT, Level, require_coarser, summed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mask:
+class Mask(Bounding):
     """Take out what has changed too much; what stays keeps its weight.
 
     The mean still counts what is out: a decision of which half is masked weighs half.
@@ -34,16 +33,6 @@ class Mask:
             raise ValueError(f"low must be between 0 and 1, got {self.low}")
         if not self.high >= 1:
             raise ValueError(f"high must be at least 1, got {self.high}")
-
-    @property
-    def needs(self) -> Sequence[str]:
-        """The behaviour's log-probabilities."""
-        return ("log_prob",)
-
-    @property
-    def clips(self) -> bool:
-        """True: what stays is clipped as ever."""
-        return True
 
     def check(self, *, level: str, decoupled: bool) -> None:
         """Raise ValueError for a level finer than the ratio's."""

@@ -14,16 +14,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rlvla.plugins.corrections.bounding import Bounding
 from rlvla.plugins.corrections.levels import OUT, fitted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reject:
+class Reject(Bounding):
     """Take out decisions whose weights are too far from 1 on average.
 
     The mean over decisions still counts those that are out.
@@ -43,19 +42,6 @@ class Reject:
             raise ValueError(f"high must be at least 1, got {self.high}")
         if self.k3 is not None and not self.k3 >= 0:
             raise ValueError(f"k3 must be at least 0, got {self.k3}")
-
-    @property
-    def needs(self) -> Sequence[str]:
-        """The behaviour's log-probabilities."""
-        return ("log_prob",)
-
-    @property
-    def clips(self) -> bool:
-        """True: what stays is clipped as ever."""
-        return True
-
-    def check(self, *, level: str, decoupled: bool) -> None:
-        """Fit everything."""
 
     def bounded(self, log_weight: Tensor, valid: Tensor | None) -> Tensor:
         """Return the log-weights as they are, but -inf in decisions that are out."""

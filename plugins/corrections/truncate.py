@@ -6,16 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rlvla.plugins.corrections.bounding import Bounding
 from rlvla.plugins.corrections.levels import Level, require_coarser, summed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Truncate:
+class Truncate(Bounding):
     """Cut weights at a cap; what is above it stays in, with that weight."""
 
     cap: float = 5.0
@@ -27,16 +26,6 @@ class Truncate:
     def __post_init__(self) -> None:
         if not self.cap > 0:
             raise ValueError(f"cap must be above 0, got {self.cap}")
-
-    @property
-    def needs(self) -> Sequence[str]:
-        """The behaviour's log-probabilities."""
-        return ("log_prob",)
-
-    @property
-    def clips(self) -> bool:
-        """True: the ratio to the proximal policy is clipped as ever."""
-        return True
 
     def check(self, *, level: str, decoupled: bool) -> None:
         """Raise ValueError without a proximal policy or for a level finer than the ratio's."""

@@ -15,7 +15,7 @@ class Behaviour:
 
     needs = ("log_prob",)
     decoupled = False
-    interrupts = False
+    sees_within = None
 
     def follow(self, training: Training, name: str) -> None:
         """Follow nothing: the record suffices."""

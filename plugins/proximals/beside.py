@@ -8,4 +8,4 @@ class Beside:
 
     needs = ("log_prob",)
     decoupled = True
-    interrupts = False
+    sees_within: int | None = None

@@ -28,7 +28,7 @@ class Interrupt(Beside):
     """Score each decision while the trainer has the weights of its version: one forward pass, no
     copy, and rollouts that wait for every update."""
 
-    interrupts = True
+    sees_within = 0
 
     def follow(self, training: Training, name: str) -> Follower:
         """Return what scores rows when they are seen first."""

@@ -57,7 +57,7 @@ class Kept:
         """Return the weights of exactly this version."""
         if version not in self._kept:
             raise TrainingError(
-                f"a decision of version {version} arrived, but snapshots are kept of "
+                f"a decision of version {version} arrived, but weights are kept of "
                 f"{sorted(self._kept)} only"
             )
         return self._kept[version]

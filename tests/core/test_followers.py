@@ -44,7 +44,7 @@ class Noting:
 
     told: list[str] = field(default_factory=list[str])
 
-    interrupts = False
+    sees_within = None
 
     @property
     def needs(self) -> Sequence[str]:

@@ -46,6 +46,7 @@ REQUIRED: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "auto": {"latencies": Path("latencies.yaml"), "cores": 4},
         "gymnasium": {"env": "Pendulum-v1"},
+        "lerobot": {"path": Path("dataset")},
         "tables": {"lanes": [[2]]},
     }
 )

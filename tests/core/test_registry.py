@@ -91,6 +91,7 @@ def test_every_kind_has_one_registry() -> None:
         "algorithm",
         "proximal",
         "correction",
+        "recording",
         "batching",
         "sharding",
         "logger",

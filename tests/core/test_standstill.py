@@ -1,4 +1,4 @@
-"""Rollouts that are interrupted: what waits is seen by the weights that made it."""
+"""What waits for a later batch is seen before the weights that made it are gone."""
 
 from __future__ import annotations
 
@@ -68,6 +68,15 @@ def test_a_decision_that_nobody_foresaw_is_refused() -> None:
         bench.trainer.accumulate(later)
 
 
+def test_a_row_is_kept_for_who_looks_at_it_though_its_lane_lets_go() -> None:
+    free = FreeSlots(1)
+    slot = free.take()
+    with free.kept([slot]):
+        free.release([slot])
+        assert len(free) == 0
+    assert len(free) == 1
+
+
 def test_a_row_forgets_its_decision_when_nobody_holds_it() -> None:
     free = FreeSlots(3)
     slot = free.take()
@@ -93,10 +102,11 @@ def _rows(folder: Path, algorithm: str, proximal: str, runtime: str) -> list[dic
 
 @pytest.mark.parametrize("algorithm", ["ppo", "grpo"])
 @pytest.mark.parametrize("runtime", ["inline", "local"])
+@pytest.mark.parametrize("proximal", ["interrupt", "old_logit_model"])
 def test_in_a_run_the_proximal_policy_is_exactly_the_one_that_decided(
-    tmp_path: Path, algorithm: str, runtime: str
+    tmp_path: Path, algorithm: str, runtime: str, proximal: str
 ) -> None:
-    rows = _rows(tmp_path, algorithm, "interrupt", runtime)
+    rows = _rows(tmp_path, algorithm, proximal, runtime)
     assert len(rows) == 8
     assert max(row["async/staleness_max"] for row in rows) > 0
     for row in rows:
@@ -116,11 +126,13 @@ def test_other_weights_than_those_that_decided_would_show(tmp_path: Path) -> Non
         ("async.consistent_groups=true", "async.consistent_groups"),
     ],
 )
+@pytest.mark.parametrize(("proximal", "most"), [("interrupt", 0), ("old_logit_model", 1)])
 def test_a_manifest_by_which_older_weights_go_on_to_decide_is_refused(
-    tmp_path: Path, override: str, asks: str
+    tmp_path: Path, override: str, asks: str, proximal: str, most: int
 ) -> None:
-    algorithm = ALGORITHM % ("grpo", "interrupt", ", group_size: 4, batch_size: 8")
-    with pytest.raises(ManifestError, match=f"excludes '{asks}: true'"):
-        toy_manifest(tmp_path, algorithm, override)
-    synchronous = toy_manifest(tmp_path, algorithm, override, "async.max_staleness=0")
-    assert synchronous.asynchrony.max_staleness == 0
+    algorithm = ALGORITHM % ("grpo", proximal, ", group_size: 4, batch_size: 8")
+    stale = f"async.max_staleness={most + 1}"
+    with pytest.raises(ManifestError, match=f"excludes '{asks}: true'.* is at most {most}"):
+        toy_manifest(tmp_path, algorithm, override, stale)
+    fresh = toy_manifest(tmp_path, algorithm, override, f"async.max_staleness={most}")
+    assert fresh.asynchrony.max_staleness == most

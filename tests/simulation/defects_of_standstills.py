@@ -39,7 +39,7 @@ class EndsAtOnce(Standstill):
 
     async def begin(self, version: int) -> None:
         await super().begin(version)
-        self.end()
+        self._go_on()
 
 
 class SeesWhatIsFreeToo(FreeSlots):

@@ -9,6 +9,7 @@ from rlvla.core.runtime.virtual.memory import Memory, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from simulation.grouping import GroupWatch
 
@@ -28,8 +29,8 @@ class Expected(NamedTuple):
     """No decision comes to nothing; lanes hold those of their episode."""
     groups: GroupWatch | None
     """Sees them instead, if they are episodes."""
-    interrupted: bool
-    """The trainer sees each decision while it has the weights that made it."""
+    seen_within: int | None
+    """Versions that pass until the trainer sees each decision, at most."""
 
 
 class StrictMemory(Memory):
@@ -40,7 +41,7 @@ class StrictMemory(Memory):
         self.held: Counter[int] = Counter()
         self.dropped: set[int] = set()
         """Held slots whose decision came to nothing: they only show what followed another."""
-        self._segment, self._endless, self._ordered, self._groups, self._interrupted = expected
+        self._segment, self._endless, self._ordered, self._groups, self._within = expected
 
     def look(self, requests: Sequence[Request]) -> None:
         """See `Memory.look`; also, a batch is of one version and asks once a lane."""
@@ -59,9 +60,9 @@ class StrictMemory(Memory):
 
     def train(self, segment: Segment) -> None:
         """See `Memory.train`; also, a segment is whole, and goes on where nothing ended it."""
-        for slot in segment.slots if self._interrupted else ():
+        for slot in () if self._within is None else segment.slots:
             row = self._of(segment.lane, slot)
-            if row.version < self.version and not row.foreseen:
+            if row.version < self.version - (self._within or 0) and not row.foreseen:
                 self.violated(f"slot {slot} of {segment} is seen with version {self.version}")
         if self._groups is not None:
             rows = [self._of(segment.lane, slot) for slot in segment.slots]
@@ -133,6 +134,9 @@ class HeldSlots:
     def hold(self, slot: int) -> None:
         self._free.hold(slot)
         self._memory.held[slot] += 1
+
+    def kept(self, slots: Sequence[int]) -> AbstractContextManager[None]:
+        return self._free.kept(slots)  # who lets go of a row in the end says what became of it
 
     def release(self, slots: Iterable[int]) -> None:
         mine = [*slots]

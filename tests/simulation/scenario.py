@@ -21,6 +21,7 @@ from rlvla.core.settings import Asynchrony, Budget, Checkpointing, Evaluating, M
 from rlvla.plugins.algorithms.grpo import GRPO
 from rlvla.plugins.algorithms.ppo import PPO
 from rlvla.plugins.proximals.interrupt import Interrupt
+from rlvla.plugins.proximals.old_logit_model import OldLogitModel
 from rlvla.plugins.schedulers.adaptive import Adaptive
 from rlvla.plugins.schedulers.dynamic import Dynamic
 from rlvla.plugins.schedulers.even import Even
@@ -121,11 +122,11 @@ def _manifest(seed: int, dice: Random, track: Track, faults: Faults) -> Manifest
 
 
 def _interrupted(manifest: Manifest, dice: Random) -> Manifest:
-    """Have rollouts stand still while the weights change, in some of the runs that can."""
+    """Have decisions seen before their weights are gone, in some of the runs that can."""
     if manifest.exact_versions or dice.random() < 0.6:
         return manifest
     (phase,) = manifest.phases
-    options: dict[str, Any] = {"proximal": Interrupt()}
+    options: dict[str, Any] = {"proximal": dice.choice((Interrupt(), OldLogitModel()))}
     algorithm: Any = phase.algorithm
     return replace(manifest, phases=(replace(phase, algorithm=replace(algorithm, **options)),))
 

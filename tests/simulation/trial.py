@@ -19,7 +19,7 @@ from rlvla.core.errors import PluginError, TrainingError
 from rlvla.core.runtime.virtual.loop import run_virtually
 from rlvla.core.runtime.virtual.simulation import ENDLESS, Simulation
 from rlvla.core.settings import Budget
-from rlvla.core.standstill import wanted
+from rlvla.core.standstill import seen_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -86,12 +86,12 @@ def trial(seed: int, defect: Defect | None = None) -> str:
     return ""
 
 
-def _interrupted(manifest: Manifest) -> bool:
-    return wanted(manifest.phases[0].algorithm, manifest.asynchrony.max_staleness)
+def _seen_within(manifest: Manifest) -> int | None:
+    return seen_within(manifest.phases[0].algorithm, manifest.asynchrony.max_staleness)
 
 
 def _delayed(manifest: Manifest) -> bool:
-    return manifest.assignment.stealing or _interrupted(manifest)
+    return manifest.assignment.stealing or _seen_within(manifest) is not None
 
 
 def told(seed: int, violation: str) -> str:
@@ -130,7 +130,7 @@ def _wired(watch: Watch, defect: Defect | None) -> Generator[None]:
         endless=runtime.ending == 0,
         ordered=manifest.deterministic,
         groups=watch.groups,
-        interrupted=_interrupted(manifest),
+        seen_within=_seen_within(manifest),
     )
     strict = partial(StrictMemory, expected=expected)
     planted: Mapping[str, object] = defect.planted if defect else {}

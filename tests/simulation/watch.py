@@ -10,7 +10,7 @@
 | rows and weights are whole, of whom they should be | by the memory, whenever it is read          |
 | queues are bounded, slots are not leaked           | every event; rows one by one every update   |
 | no worker is killed that is at work                | every death                                 |
-| decisions are seen by the weights that made them   | by the memory, if rollouts are interrupted  |
+| decisions are seen before their weights are gone   | by the memory, if a proximal policy asks    |
 | no lane is forgotten                               | every update                                |
 | who is recycled loses nothing and ends in the end  | every event                                 |
 | groups are complete, of one start, of one version  | every update; episodes whenever one is read |

@@ -42,6 +42,7 @@ def register(components: Components) -> None:
     components.simulators.add("hesitant", "toys.hesitant:Hesitant")
     components.simulators.add("prepared", "toys.prepared:Prepared")
     components.models.add("tiny", "toys.tiny:Tiny")
+    components.recordings.add("tape", "toys.tape:Tape")
 
 
 def toy_plugins() -> Plugins:

@@ -148,8 +148,8 @@ class Memory:
             row = self._of(segment.lane, slot)
             if row.version != version:
                 self.violated(
-                    f"slot {slot} holds a decision of version {row.version}, the weights are those "
-                    f"of {version}"
+                    f"slot {slot} holds a decision of version {row.version}, those of {version} "
+                    f"are to be seen"
                 )
             row.foreseen = True
 

@@ -30,6 +30,7 @@ from rlvla.core.runtime.virtual.told import told_by
 from rlvla.core.runtime.virtual.trainer import Trainer
 from rlvla.core.runtime.virtual.workers import Generator, Shard
 from rlvla.core.runtime.virtual.world import Episodes, World
+from rlvla.core.standstill import seen_within
 from rlvla.core.workers import Cell, Workers
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class Virtual:
             epochs=job.algorithm.epochs,
             minibatches=job.algorithm.minibatches,
             demonstrated=0 if beside is None else beside.batch_size,
+            seen_within=seen_within(job.algorithm, job.max_staleness) or 0,
         )
 
     @asynccontextmanager

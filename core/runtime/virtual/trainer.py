@@ -49,7 +49,9 @@ class Trainer(Worker):
     def foresee(self, segments: Sequence[Segment]) -> Work:
         """Score decisions that wait, in micro-batches."""
         for segment in segments:
-            self.world.memories[segment.cell].foresee(segment, self.version)
+            self.world.memories[segment.cell].foresee(
+                segment, self.version - self.world.seen_within
+            )
         rounds = -(-sum(map(len, segments)) // self._round)
         seconds = FORWARD * self.world.latencies.trainer.seconds(self.world.micro_batch_size)
         return Work([Stage(seconds, rounds)], nothing)

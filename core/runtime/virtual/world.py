@@ -50,6 +50,8 @@ class World:
     minibatches: int
     demonstrated: int = 0
     """Decisions of demonstrations in each optimizer step, beside those of the batch."""
+    seen_within: int = 0
+    """Versions that have passed when decisions are seen that wait for a later batch."""
     units: Units = field(default_factory=Units)
     links: list[VirtualLink] = field(default_factory=list[VirtualLink])
     """Living workers; one that is recycled and its successor have the same name."""

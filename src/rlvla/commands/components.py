@@ -83,6 +83,7 @@ def check_of(kind: str, companions: Companions) -> Callable[[Any], None] | None:
         "algorithm": lambda one: testing.check_algorithm(one, model, spec),
         "proximal": lambda one: testing.check_proximal(one, model, spec),
         "correction": testing.check_correction,
+        "recording": lambda one: testing.check_recording(one, spec),
         "batching": testing.check_batching,
         "sharding": testing.check_sharding,
     }

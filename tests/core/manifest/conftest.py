@@ -99,6 +99,7 @@ class Learn:
     demonstrations = 0
     grouping = None
     cotraining = None
+    recording = None
     compared = MappingProxyType(dict[str, Any]())
 
     def __post_init__(self) -> None:
@@ -125,6 +126,7 @@ class Copy:
     demonstrations: int = 10
     grouping = None
     cotraining = None
+    recording = None
     compared = MappingProxyType(dict[str, Any]())
 
     def check(self, spec: SimulatorSpec, model: Mapping[str, Field]) -> None:

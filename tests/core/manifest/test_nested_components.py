@@ -67,6 +67,7 @@ class Clip:
     demonstrations = 0
     grouping = None
     cotraining = None
+    recording = None
     compared = MappingProxyType(dict[str, Any]())
 
     def check(self, spec: SimulatorSpec, model: Mapping[str, Field]) -> None:

@@ -42,7 +42,7 @@ class Faulty:
 
     fault: str
 
-    interrupts = False
+    sees_within = None
 
     @property
     def needs(self) -> Sequence[str]:

@@ -155,37 +155,30 @@ def test_an_interruption_scores_each_decision_before_the_weights_that_made_it_ch
             one.arrive(rows)
 
 
-def test_the_old_logit_model_is_exact_up_to_one_version() -> None:
+def test_the_old_logit_model_is_exact_in_two_copies_if_it_sees_all_within_a_version() -> None:
     policy = _policy()
-    follower = _follow(OldLogitModel(), policy, max_staleness=1)
-    before: dict[str, Array] = {}
-    for version in range(5):
-        follower.begin(version)
-        present = _decided(policy, version)
-        for rows in filter(None, (before, present)):
-            np.testing.assert_allclose(
-                _scored(follower, rows, version), rows["log_prob"], atol=1e-5
-            )
-        before = present
-        _drift(policy, version)
-
-
-def test_the_old_logit_model_takes_the_nearest_weights_in_two_copies() -> None:
-    policy = _policy()
-    follower = _follow(OldLogitModel(every=2), policy, max_staleness=4)
+    follower = _follow(OldLogitModel(), policy, max_staleness=4)
     made: list[dict[str, Array]] = []
     for version in range(6):
         follower.begin(version)
         made.append(_decided(policy, version))
+        for rows in made[-2:]:
+            scored = _scored(follower, rows, version)
+            np.testing.assert_allclose(scored, rows["log_prob"], atol=1e-5)
         _drift(policy, version)
-    follower.begin(6)  # holds the weights of 4 and 6
-    np.testing.assert_allclose(_scored(follower, made[4], 6), made[4]["log_prob"], atol=1e-5)
-    stale = _scored(follower, made[2], 6)
-    rows = {**made[2], "version": made[4]["version"]}
-    np.testing.assert_array_equal(stale, _scored(follower, rows, 6))
+    with pytest.raises(TrainingError, match=r"of version 3 arrived, .* kept of \[4, 5\] only"):
+        follower.arrive(made[3])
     size = sum(one.nbytes for one in policy.module.parameters())
-    weights = [one for name, one in follower.state().items() if "/" in name]
-    assert sum(one.nbytes for one in weights) == 2 * size
+    assert sum(one.nbytes for one in follower.state().values()) == 2 * size
+
+
+def test_the_old_logit_model_of_a_synchronous_run_keeps_one_copy() -> None:
+    policy = _policy()
+    follower = _follow(OldLogitModel(), policy, max_staleness=0)
+    for version in range(2):
+        follower.begin(version)
+    size = sum(one.nbytes for one in policy.module.parameters())
+    assert sum(one.nbytes for one in follower.state().values()) == size
 
 
 @pytest.mark.parametrize("staleness", range(5))
@@ -263,7 +256,6 @@ def test_an_average_begins_anew_when_too_little_is_active(active: float, resets:
     [
         (Ewma, {"beta": 1.0}, "beta must be at least 0 and below 1, got 1.0"),
         (Ewma, {"reset_below": 2.0}, "reset_below must be between 0 and 1, got 2.0"),
-        (OldLogitModel, {"every": 0}, "every must be at least 1, got 0"),
     ],
 )
 def test_options_out_of_range_are_explained(

@@ -383,7 +383,7 @@ def test_decisions_that_wait_are_scored_in_forward_passes_by_the_weights_that_ma
             segment = await _segment(cell, 0, range(10))
             np.testing.assert_allclose(await _seconds(trainer.foresee([segment])), [8 / 3])
             await trainer.step()
-            with pytest.raises(ViolationError, match=r"version 1, the weights are those of 2"):
+            with pytest.raises(ViolationError, match=r"version 1, those of 2 are to be seen"):
                 await trainer.foresee([segment])
 
     virtually(main())
