@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rlvla.plugins.models.tensors import MODEL, read_tensors, refuse_misfit, write_tensors
+from rlvla.plugins.models.shards import MODEL
+from rlvla.plugins.models.tensors import read_tensors, refuse_misfit, write_tensors
 from rlvla.plugins.world_model.description import CELL
 
 if TYPE_CHECKING:
