@@ -15,9 +15,9 @@ from rlvla.plugins.simulators.live import Live
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rlvla.plugins.simulators.gymnasium.environments import Environments
+    from rlvla.plugins.simulators.gymnasium.episodes import Episodes
 
-Played: TypeAlias = "Environments"
+Played: TypeAlias = "Episodes"
 
 
 @dataclass
@@ -103,10 +103,10 @@ class Gymnasium(Live[Played]):
 
     def start(self, lanes: int) -> None:
         """Make an environment for each lane."""
-        from rlvla.plugins.simulators.gymnasium.environments import Environments
+        from rlvla.plugins.simulators.gymnasium.episodes import Episodes
 
         self._choose_opengl()
-        self._live = Environments(self, lanes)
+        self._live = Episodes(self, lanes)
 
     @cached_property
     def _learnt(self) -> SimulatorSpec:

@@ -1,4 +1,4 @@
-"""The environments that lanes play in, and their episodes from the first to the last action."""
+"""The episodes that lanes play, from the first action to the last."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ RESTARTED = ("final_obs", "final_observation")
 """Under which one that has begun the next episode says what it observed last of this one."""
 
 
-class Environments:
-    """One for each lane; see `Simulator` for the calls."""
+class Episodes:
+    """Those of all lanes, an environment each; see `Simulator` for the calls."""
 
     def __init__(self, options: Gymnasium, lanes: int) -> None:
         self._options = options
