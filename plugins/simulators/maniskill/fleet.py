@@ -120,8 +120,12 @@ class Fleet:
 
     def _others(self, task: str, members: Sequence[int]) -> list[int]:
         """Return the lanes that are in the middle of another episode of the task."""
-        playing = (lane for lane, one in self._episodes.items() if one.task == task)
-        return [one for one in playing if one not in members and not self._episodes[one].is_over]
+        named = {*members}
+        return [
+            lane
+            for lane, one in self._episodes.items()
+            if one.task == task and not one.is_over and lane not in named
+        ]
 
     def _world(self, task: str) -> Many:
         world = self._worlds.pop(task, None) or self._make(task)
