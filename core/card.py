@@ -87,6 +87,7 @@ class Card:
         yield "tasks", ", ".join(f"`{task}`" for task in manifest.simulator.tasks)
         yield "seed", manifest.seed
         yield "version", f"{self.step} (updates of the weights)"
+        yield "weights", "bfloat16" if self.agreement.reduced else "float32"
         known = [name for name in SOFTWARE if self.software.get(name)]
         yield "software", ", ".join(f"{name} {self.software[name]}" for name in known) or "unknown"
 

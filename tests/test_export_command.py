@@ -118,6 +118,7 @@ def test_weights_are_rounded_if_asked_where_the_layout_has_it(
     assert "tensors differ by 0.0e+00" not in out
     state = FILES.load_file(tmp_path / "out" / "model.safetensors")
     assert {one.dtype for one in state.values()} == {torch.bfloat16}
+    assert "| weights | bfloat16 |" in (tmp_path / "out" / "README.md").read_text()
     code, _, err = call("export", str(run_dir), "--to", "merged", *asked)
     assert code == 2
     assert err == "--to merged: this layout has no weights in bfloat16\n"

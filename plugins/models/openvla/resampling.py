@@ -24,6 +24,26 @@ def bicubic(x: Tensor, size: tuple[int, int]) -> Tensor:
     return x
 
 
+def covering(x: Tensor, side: int) -> Tensor:
+    """Scale the shorter side of [B, 3, H, W] to `side` by `bicubic` and show the middle square."""
+    height, width = x.shape[-2:]
+    shorter = min(height, width)
+    size = int(side * height / shorter), int(side * width / shorter)
+    top, left = (round((one - side) / 2) for one in size)
+    return bicubic(x, size)[..., top : top + side, left : left + side]
+
+
+def framed(x: Tensor, fill: tuple[int, ...]) -> Tensor:
+    """Put borders of one colour around [B, 3, H, W] until it is square, but for an odd pixel."""
+    height, width = x.shape[-2:]
+    longer = max(height, width)
+    down, across = (longer - height) // 2, (longer - width) // 2
+    frame = x.new_tensor(fill).view(1, 3, 1, 1)
+    frame = frame.repeat(len(x), 1, height + 2 * down, width + 2 * across)
+    frame[..., down : down + height, across : across + width] = x
+    return frame
+
+
 def lanczos(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Scale grey levels [B, 3, H, W] as TensorFlow's `lanczos3` does, smoothed when shrunk."""
     rows, columns = (

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import torch
 
-from rlvla.plugins.models.openvla.resampling import bicubic, centre, lanczos
+from rlvla.plugins.models.openvla.resampling import bicubic, centre, covering, framed, lanczos
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from rlvla.plugins.models.openvla.conventions import Conventions
 
+Strategy: TypeAlias = Literal["resize-naive", "resize-crop", "letterbox"]
+
 FILE = "preprocessor_config.json"
+STRETCH: Strategy = "resize-naive"
+FRAME: Strategy = "letterbox"
 BICUBIC = 3
 """Pillow's number."""
 
@@ -53,6 +57,10 @@ class View:
     conventions: Conventions
     dino: Normalisation = DINO
     siglip: Normalisation = SIGLIP
+    strategy: Strategy = STRETCH
+    """How images that are not square become so: they are stretched, cut or framed."""
+    fill: tuple[int, ...] = (127, 127, 127)
+    """Colour of the frame, if there is one."""
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Map uint8 [B, H, W, 3] to float32 [B, 3, *size] for DINOv2 and for SigLIP.
@@ -61,22 +69,28 @@ class View:
         """
         x = images.permute(0, 3, 1, 2).float()
         if tuple(x.shape[-2:]) != self.size:
-            scale = lanczos if self.conventions.resize == "lanczos" else bicubic
-            x = scale(x, self.size)
+            x = lanczos(x, self.size) if self.conventions.resize == "lanczos" else self._scaled(x)
         if self.conventions.crop < 1:
             x = centre(x, self.conventions.crop)
         x = x / 255
         return self.dino(x), self.siglip(x)
 
+    def _scaled(self, x: Tensor) -> Tensor:
+        if self.strategy == STRETCH:
+            return bicubic(x, self.size)
+        return covering(framed(x, self.fill) if self.strategy == FRAME else x, self.size[0])
+
     def plain(self) -> dict[str, object]:
         """Return the published `preprocessor_config.json` of this view."""
         size = list(self.size)
-        resize = {"antialias": True, "interpolation": BICUBIC, "max_size": None, "size": size}
+        scaled = size if self.strategy == STRETCH else size[0]
+        resize = {"antialias": True, "interpolation": BICUBIC, "max_size": None, "size": scaled}
         return {
             "image_processor_type": "PrismaticImageProcessor",
-            "image_resize_strategy": "resize-naive",
+            "image_resize_strategy": self.strategy,
             "tvf_crop_params": [{"output_size": size}] * 2,
-            "tvf_do_letterbox": False,
+            "tvf_do_letterbox": self.strategy == FRAME,
+            "tvf_letterbox_fill": list(self.fill) if self.strategy == FRAME else None,
             "tvf_normalize_params": [self.dino.plain(), self.siglip.plain()],
             "tvf_resize_params": [resize] * 2,
             "use_fused_vision_backbone": True,
@@ -88,11 +102,17 @@ def view_of(processor: Mapping[str, Any], size: tuple[int, int], conventions: Co
 
     Raise ValueError if it asks for what was never published for this architecture.
     """
+    strategy = processor["image_resize_strategy"]
+    if strategy not in get_args(Strategy):
+        raise ValueError(
+            f"checkpoint's {FILE} has image_resize_strategy {strategy}; implemented are "
+            f"{', '.join(get_args(Strategy))}"
+        )
     resizes, crops = processor["tvf_resize_params"], processor["tvf_crop_params"]
+    scaled, cut = list(size) if strategy == STRETCH else size[0], list(size)
     expected = {
-        "image_resize_strategy": ("resize-naive", processor["image_resize_strategy"]),
-        "tvf_do_letterbox": (False, processor.get("tvf_do_letterbox", False)),
-        "sizes": ([list(size)] * 4, [one["size"] for one in resizes] + _outputs(crops)),
+        "tvf_do_letterbox": (strategy == FRAME, processor.get("tvf_do_letterbox", False)),
+        "sizes": ([scaled] * 2 + [cut] * 2, [one["size"] for one in resizes] + _outputs(crops)),
         "interpolations": ([BICUBIC] * 2, [one["interpolation"] for one in resizes]),
     }
     for name, (wanted, found) in expected.items():
@@ -104,7 +124,8 @@ def view_of(processor: Mapping[str, Any], size: tuple[int, int], conventions: Co
         Normalisation(tuple(one["mean"]), tuple(one["std"]))
         for one in processor["tvf_normalize_params"]
     )
-    return View(size, conventions, dino, siglip)
+    fill = tuple(processor["tvf_letterbox_fill"]) if strategy == FRAME else View.fill
+    return View(size, conventions, dino, siglip, strategy, fill)
 
 
 def _outputs(crops: list[Mapping[str, Any]]) -> list[Any]:

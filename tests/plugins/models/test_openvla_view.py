@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from rlvla.plugins.models.openvla import OpenVLA
 from rlvla.plugins.models.openvla.conventions import FAMILIES, Conventions, conventions_of
@@ -147,6 +147,38 @@ def test_the_published_processor_is_the_view_without_one() -> None:
     assert view_of(view.plain(), (224, 224), Conventions()) == view
 
 
+@pytest.mark.parametrize("strategy", ["letterbox", "resize-crop"])
+@pytest.mark.parametrize("size", [(48, 64), (61, 40), (64, 61), (224, 180), (30, 30)])
+def test_images_are_framed_or_cut_as_pillow_and_torchvision_do(
+    image: Callable[[int, int], NDArray[np.uint8]], strategy: str, size: tuple[int, int]
+) -> None:
+    side, fill, shown = 56, (122, 116, 104), image(*size)
+    resize = {"interpolation": 3, "size": side, "antialias": True, "max_size": None}
+    stated = processor(
+        image_resize_strategy=strategy,
+        tvf_do_letterbox=strategy == "letterbox",
+        tvf_letterbox_fill=list(fill) if strategy == "letterbox" else None,
+        tvf_resize_params=[resize] * 2,
+        tvf_crop_params=[{"output_size": [side, side]}] * 2,
+    )
+    view = view_of(stated, (side, side), Conventions())
+    assert view_of(view.plain(), (side, side), Conventions()) == view
+    expected = Image.fromarray(shown)
+    if strategy == "letterbox":
+        across, down = ((max(size) - one) // 2 for one in (size[1], size[0]))
+        expected = ImageOps.expand(expected, (across, down, across, down), fill)
+    width, height = expected.size
+    across, down = int(side * width / height), int(side * height / width)
+    scaled = (side, down) if width < height else (across, side)
+    expected = expected.resize(scaled, Image.Resampling.BICUBIC)
+    left, top = (round((one - side) / 2.0) for one in scaled)
+    theirs = np.asarray(expected.crop((left, top, left + side, top + side)), np.float32)
+    _, siglip = view(torch.tensor(shown)[None])
+    ours = ((siglip[0].permute(1, 2, 0) + 1) * 127.5).numpy()
+    assert np.abs(ours - theirs).max() <= 1.001
+    assert (np.abs(ours - theirs) < 0.001).mean() > 0.998
+
+
 def test_the_processors_own_statistics_are_taken() -> None:
     flat = {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}
     view = view_of(processor(tvf_normalize_params=[flat, flat]), (224, 224), Conventions())
@@ -157,7 +189,8 @@ def test_the_processors_own_statistics_are_taken() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_resize_strategy": "letterbox"}, "has image_resize_strategy letterbox; only"),
+        ({"image_resize_strategy": "letterbox"}, "has tvf_do_letterbox False; only True"),
+        ({"image_resize_strategy": "tile"}, "has image_resize_strategy tile; implemented are r"),
         ({"tvf_do_letterbox": True}, "has tvf_do_letterbox True; only False"),
         ({"tvf_crop_params": [{"output_size": [200, 200]}] * 2}, r"has sizes .*200"),
         (
