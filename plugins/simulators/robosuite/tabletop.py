@@ -87,7 +87,8 @@ class Tabletop:
     def instruction(self, task: str, env: Any) -> str:  # noqa: ANN401
         """Return what is said of the task, or of that with the thing that was drawn."""
         told = ALONE[env.obj_to_use] if task.endswith("Single") else task
-        return self._options.instructions.get(told, TASKS[told].words)
+        taught = self._options.instructions
+        return taught.get(task, taught.get(told, TASKS[told].words))
 
     def _hands(self, shown: Shown) -> list[NDArray[np.float64]]:
         parts = list[Any]()

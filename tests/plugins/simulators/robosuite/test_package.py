@@ -130,6 +130,15 @@ def test_every_registered_task_is_told_in_words() -> None:
     assert {*TASKS} == {*robosuite.ALL_ENVIRONMENTS}
 
 
+@pytest.mark.parametrize("named", ["NutAssemblySingle", "NutAssemblySquare"])
+def test_a_policy_is_told_what_it_was_taught(named: str) -> None:
+    taught = {named: "nut to peg", "NutAssemblyRound": "nut to peg"}
+    adapter = Robosuite(task="NutAssemblySingle", observation="state", instructions=taught)
+    adapter.start(1)
+    assert adapter.reset(0, Start("NutAssemblySingle", "train", 0)).instruction == "nut to peg"
+    adapter.close()
+
+
 def test_the_thing_that_is_drawn_is_told_and_is_the_same_in_every_process() -> None:
     code = """
 from rlvla.core.types import Start
