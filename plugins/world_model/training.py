@@ -93,7 +93,7 @@ def imagined(
         if not goes_on.any():
             return
         at = at[goes_on] + 1
-        kept = seen.first, predicted.images, predicted.proprio, seen.words
+        kept = seen.first, predicted.images, predicted.proprio.detach(), seen.words
         seen = Seen(*(rows[goes_on] for rows in kept))
 
 
