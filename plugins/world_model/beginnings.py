@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from rlvla.core.types import Start
 
 HELD_OUT = 10
@@ -85,8 +87,8 @@ def read_beginnings(folder: Path, cameras: Iterable[str]) -> Beginnings:
     )
 
 
-def _sheet(folder: Path, camera: str, count: int) -> np.ndarray:
+def _sheet(folder: Path, camera: str, count: int) -> NDArray[np.uint8]:
     """Return the images of a camera, uint8 [count, H, W, 3]."""
     with Image.open(folder / SHEET.format(camera=camera)) as image:
-        sheet = np.asarray(image)
+        sheet: NDArray[np.uint8] = np.asarray(image)
     return sheet.reshape(count, -1, *sheet.shape[1:])

@@ -58,9 +58,9 @@ class Network(nn.Module):
         self.judge = Judge(description)
 
     def forward(self, seen: Seen, action: Tensor) -> Predicted:
-        """Predict what `action` [B, D] leads to."""
+        """Predict what `action` [B, D] leads to; each part learns from its own errors alone."""
         proprio = self.motion(seen.proprio, action)
-        images = self.painter(seen, action, proprio)
+        images = self.painter(seen, action, proprio.detach())
         reward, success = self.judge(seen, action, images.detach(), proprio.detach())
         return Predicted(images, proprio, reward, success)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,8 @@ class Recorder:
 
     def _begin(self, number: int) -> _Lane:
         ordinal, start = self._starts.next()
-        return _Lane(number, ordinal, start, self._simulator.reset(number, start), [])
+        shown = deepcopy(self._simulator.reset(number, start))
+        return _Lane(number, ordinal, start, shown, [])
 
     def _advance(self, playing: Sequence[_Lane]) -> list[_Lane]:
         """Act once in each lane; return those whose episode is over."""
@@ -109,7 +111,7 @@ class Recorder:
             )
         reward, success = float(result.reward[0]), bool(result.terminated[0])
         lane.frames.append(Frame(lane.shown, action, reward, success))
-        lane.shown = result.observation
+        lane.shown = deepcopy(result.observation)  # whose arrays the simulator may use again
         is_over = success or bool(result.truncated[0])
         if is_over:
             lane.frames.append(Frame(lane.shown, None, 0.0, success=False))

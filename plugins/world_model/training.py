@@ -45,7 +45,7 @@ class Losses(NamedTuple):
     """Cross-entropy."""
 
     def total(self) -> Tensor:
-        """Return what is descended on."""
+        """Return what is descended on; the weights bring all parts to a like size."""
         return 200 * self.image + 0.1 * self.proprio + self.reward + 2 * self.success
 
 
@@ -93,7 +93,7 @@ def imagined(
         if not goes_on.any():
             return
         at = at[goes_on] + 1
-        kept = seen.first, predicted.images, predicted.proprio, seen.words
+        kept = seen.first, predicted.images, predicted.proprio.detach(), seen.words
         seen = Seen(*(rows[goes_on] for rows in kept))
 
 
