@@ -101,6 +101,13 @@ class Gymnasium(Live[Played]):
         """What is shown and taken; makes the environment once to learn it."""
         return self._learnt
 
+    def prepare(self) -> None:
+        """Find an OpenGL that draws, if one is named."""
+        if self.render is not None:
+            from rlvla.plugins.simulators import opengl
+
+            opengl.choose(self.render)
+
     def start(self, lanes: int) -> None:
         """Make an environment for each lane."""
         from rlvla.plugins.simulators.gymnasium.episodes import Episodes

@@ -105,6 +105,10 @@ class Robocasa(Live[Stage[Scene]]):
             control_hz=20.0,
         )
 
+    def prepare(self) -> None:
+        """Find an OpenGL that draws."""
+        opengl.choose(self.render)
+
     def start(self, lanes: int) -> None:
         """Import the packages; raise RuntimeError that says what is missing."""
         del lanes  # each gets a scene when it begins

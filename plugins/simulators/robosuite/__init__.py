@@ -157,8 +157,13 @@ class Robosuite(Live[Stage[Scene]]):
             control_hz=self.control_hz,
         )
 
+    def prepare(self) -> None:
+        """Find an OpenGL that draws, if images are shown."""
+        if self.shown_cameras:
+            opengl.choose(self.render)
+
     def start(self, lanes: int) -> None:
-        """Import the package and find an OpenGL that draws, if images are shown."""
+        """Import the package."""
         del lanes  # each gets a scene when it begins
         package.check()
         if self.shown_cameras:
