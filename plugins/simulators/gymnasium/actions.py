@@ -27,7 +27,7 @@ class Actions:
     def take(self, action: NDArray[np.float32]) -> Any:  # noqa: ANN401 - what the space holds
         """Return what the environment takes for a vector, float32 [D]."""
         numbers = np.rint(action) if self.discrete else action
-        return numbers.astype(self.space.dtype).reshape(self.space.shape or ())[()]
+        return numbers.astype(self.space.dtype, copy=False).reshape(self.space.shape or ())[()]
 
 
 def actions_of(space: spaces.Space[Any], env: str) -> Actions:

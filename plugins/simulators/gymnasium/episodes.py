@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rlvla.core.types import Observation, Start
     from rlvla.plugins.simulators.gymnasium import Gymnasium
 
-SUCCESS = ("is_success", "success")
-"""Under which an environment says in its info whether the task is achieved now."""
 RESTARTED = ("final_obs", "final_observation")
 """Under which one that has begun the next episode says what it observed last of this one."""
 
@@ -78,7 +76,8 @@ class Episodes:
 
 
 def _succeeded(info: Mapping[str, Any]) -> bool:
-    return any(bool(info.get(name, False)) for name in SUCCESS)
+    """Return whether an environment says that the task is achieved now."""
+    return bool(info.get("is_success") or info.get("success"))
 
 
 def _seed(start: Start) -> int:

@@ -28,6 +28,7 @@ FRONT = "front"
 """The camera of what the environment draws, and of an observation that is one image."""
 WHOLE = "observation"
 """The entry of an observation that is one array of numbers."""
+NOTHING = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,13 @@ class Entry:
     def of(self, observed: object) -> Any:  # noqa: ANN401 - whatever the space holds
         """Return its value."""
         return reduce(getitem, self.keys, observed)  # type: ignore[arg-type]  # Dicts and Tuples
+
+    def numbers(self, observed: object) -> NDArray[np.float32]:
+        """Return its value as a vector, choices one-hot."""
+        value = self.of(observed)
+        if not isinstance(self.space, spaces.Box):  # for them `flatten` is slow
+            value = spaces.flatten(self.space, value)
+        return np.asarray(value, np.float32).reshape(-1)
 
 
 class View:
@@ -95,12 +103,8 @@ class View:
         images = {name: np.asarray(one.of(observed)) for name, one in self._images.items()}
         if self._options.pixels:
             images[FRONT] = _drawn(env, self._options.pixels)
-        return Observation(
-            images=images,
-            proprio=_flat(self._proprio, observed),
-            instruction=self._options.told,
-            privileged=_flat(self._privileged, observed),
-        )
+        proprio, privileged = _flat(self._proprio, observed), _flat(self._privileged, observed)
+        return Observation(images, proprio, self._options.told, privileged)
 
     def _check_options(self, numbers: dict[str, Entry]) -> None:
         env = self._options.env
@@ -138,10 +142,10 @@ def _check(entry: Entry, env: str) -> None:
 
 
 def _flat(entries: Sequence[Entry], observed: object) -> NDArray[np.float32]:
-    if not entries:
-        return np.zeros(0, np.float32)
-    numbers: list[Any] = [spaces.flatten(one.space, one.of(observed)) for one in entries]
-    return np.concatenate(numbers, dtype=np.float32, casting="unsafe")
+    numbers = [one.numbers(observed) for one in entries]
+    if len(numbers) > 1:
+        return np.concatenate(numbers)
+    return numbers[0] if numbers else NOTHING
 
 
 def _drawn(env: Env, size: Sequence[int]) -> NDArray[np.uint8]:
