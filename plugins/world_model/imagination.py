@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -39,7 +40,16 @@ class Imagination:
     they were: so a lane's episode depends on its neighbours in no bit.
     """
 
-    def __init__(self, folder: Path, description: Description, lanes: int, *, device: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        description: Description,
+        lanes: int,
+        *,
+        certainty: float,
+        device: str,
+    ) -> None:
+        self._odds = math.log(certainty / (1 - certainty))
         self._device = torch.device(device)
         if self._device.type == "cuda" and not torch.cuda.is_available():
             raise PreflightError("simulator.device is cuda, but torch finds no CUDA device here")
@@ -99,7 +109,7 @@ class Imagination:
         moves = torch.from_numpy(going).to(self._device)
         self._seen.images[moves] = images[moves]
         self._seen.proprio[moves] = predicted.proprio[moves]
-        achieves = predicted.success > 0
+        achieves = predicted.success > self._odds
         reward = predicted.reward.gather(1, achieves.long()[:, None])[:, 0]
         # Bytes cannot say that a colour is not finite, so the reward does.
         reward[~images.isfinite().all((1, 2, 3))] = torch.nan

@@ -55,12 +55,17 @@ class WorldModel:
     """The simulator that was recorded, to evaluate in."""
     lanes: int = 16
     """Lanes of the run."""
+    certainty: float = 0.9
+    """How sure the network must be of success to end an episode with it, in (0, 1): what it
+    grants too easily, the policy learns to be content with."""
     device: str = "cpu"
     """Where the network computes: a device of torch."""
 
     def __post_init__(self) -> None:
         if self.lanes < 1:
             raise ValueError(f"lanes must be at least 1, got {self.lanes}")
+        if not 0 < self.certainty < 1:
+            raise ValueError(f"certainty must be in (0, 1), got {self.certainty}")
         try:
             self._folder = directory(self.checkpoint)
         except FileNotFoundError as error:
@@ -101,7 +106,9 @@ class WorldModel:
         from rlvla.plugins.world_model.imagination import Imagination
 
         self._count = lanes
-        self._imagined = Imagination(self._folder, self._description, lanes, device=self.device)
+        self._imagined = Imagination(
+            self._folder, self._description, lanes, certainty=self.certainty, device=self.device
+        )
 
     def reset(self, lane: int, start: Start) -> Observation:
         """Begin an episode."""

@@ -135,22 +135,32 @@ def test_an_episode_ends_with_the_time_limit_and_must_be_reset(world: WorldModel
         world.step(0, actions(1)[0])
 
 
-def test_a_network_that_is_sure_of_success_ends_the_episode(folder: Path, tmp_path: Path) -> None:
-    sure = tmp_path / "sure"
-    shutil.copytree(folder, sure)
-    weights = tensor_files.load_file(sure / "model.safetensors")
-    weights["judge.verdict.4.bias"][2] = 100.0
-    weights["judge.usual"] = np.array([0.0, 7.0], np.float32)
-    weights["judge.spread"] = np.array([1.0, 1e-6], np.float32)
-    tensor_files.save_file(weights, sure / "model.safetensors")
-    world = WorldModel(checkpoint=str(sure))
-    world.start(1)
-    world.reset(0, Start("reach", "train", 0))
-    result = world.step(0, actions(3)[:, 0])
-    assert result.success
-    assert result.terminated.tolist() == [True, False, False]
-    assert result.valid.tolist() == [True, False, False]
-    assert result.reward.tolist() == pytest.approx([7.0, 0.0, 0.0], abs=1e-3)
+def test_a_network_that_is_sure_enough_of_success_ends_the_episode(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Here it gives success a probability of 0.73 whatever it sees, and pays 7 for it."""
+    fixed = tmp_path / "fixed"
+    shutil.copytree(folder, fixed)
+    weights = tensor_files.load_file(fixed / "model.safetensors")
+    weights["judge.verdict.4.weight"][:] = 0.0
+    weights["judge.verdict.4.bias"][:] = [0.0, 0.0, 1.0]
+    weights["judge.usual"][:] = [0.5, 7.0]
+    tensor_files.save_file(weights, fixed / "model.safetensors")
+    for certainty, paid in ((0.7, [7.0, 0.0, 0.0]), (0.75, [0.5, 0.5, 0.5])):
+        world = WorldModel(checkpoint=str(fixed), certainty=certainty)
+        world.start(1)
+        world.reset(0, Start("reach", "train", 0))
+        result = world.step(0, actions(3)[:, 0])
+        ended = certainty < 0.73
+        assert result.success == ended
+        assert result.terminated.tolist() == [ended, False, False]
+        assert result.valid.tolist() == [True, not ended, not ended]
+        assert result.reward.tolist() == paid
+
+
+def test_a_certainty_that_is_none_is_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"certainty must be in \(0, 1\), got 1"):
+        WorldModel(checkpoint=str(folder), certainty=1.0)
 
 
 @pytest.mark.parametrize(
