@@ -34,7 +34,7 @@ class EnvPool(Live[Played]):
 
     EnvPool seeds an environment only when it is made, and begins the next episode by itself, with
     a step that executes no action. So each episode has an environment of its own, made with the
-    seed of its start and left at its end: that takes 20 ms of a core for Meta-World, 2 ms for
+    seed of its start and left at its end: that takes 25 ms of a core for Meta-World, 3 ms for
     Gymnasium's MuJoCo. Its images need a display and are not shown: see `metaworld`.
     """
 

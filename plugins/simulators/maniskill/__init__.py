@@ -85,7 +85,8 @@ class ManiSkill(Live[Played]):
     """What is said of a task instead of our own words, by its name, for a policy that was taught
     others."""
     spare: int = 4
-    """How many scenes that no lane plays in a worker keeps for later; each takes 15 MB or more."""
+    """How many scenes that no lane plays a worker keeps for later; each takes a few MB, on a GPU as
+    many scenes as there are lanes."""
 
     def __post_init__(self) -> None:
         self._check_numbers()
