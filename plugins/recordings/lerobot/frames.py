@@ -51,5 +51,5 @@ def filmed(path: Path, times: Sequence[float]) -> NDArray[np.uint8]:
     late = np.abs(shown[nearest] - times).max()
     if late > TOLERANCE / float(stream.average_rate):
         raise TrainingError(f"{path} has no frame within {late:g} s of one that an episode names")
-    frames = [seen[index][1] for index in nearest.tolist()]
+    frames: list[Any] = [seen[index][1] for index in nearest.tolist()]
     return np.stack([np.asarray(one.to_ndarray(format="rgb24"), np.uint8) for one in frames])
