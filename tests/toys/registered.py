@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin
 
 from rlvla.core.component import OptionError, build, hints
+from rlvla.core.plugins import Plugins
 from rlvla.core.settings import published_by
-from toys.plugin import toy_plugins
+from rlvla.plugins import BUILTIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rlvla.core.interfaces import Simulator
     from rlvla.core.protocol import EvaluationProtocol
+    from rlvla.core.registry import Registry
 
 OPTIONS: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType(
     {
+        "envpool": [{"env": "CartPole-v1"}],
         "gymnasium": [{"env": "CartPole-v1"}],
         "metaworld": [{"task": suite} for suite in ("reach-v3", "mt10", "mt50", "ml10", "ml45")],
+        "robocasa": [{"task": "CloseFridge"}],
     }
 )
 """Those of simulators that need some, or whose suites are no type of their own."""
+APART = frozenset({"robocasa"})
+"""Simulators whose package is on no index, so that they pin nothing and users install it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class SetUp:
 
 def usual() -> list[SetUp]:
     """Return each simulator once, as it is set up where little is said."""
-    return [SetUp(name, OPTIONS.get(name, [{}])[0]) for name in toy_plugins().components.simulators]
+    return [SetUp(name, OPTIONS.get(name, [{}])[0]) for name in _simulators()]
 
 
 def protocols() -> dict[str, EvaluationProtocol]:
@@ -58,7 +65,7 @@ def protocols() -> dict[str, EvaluationProtocol]:
 
 def _all() -> Iterator[SetUp]:
     """Yield the known set-ups, and for each option that is one of some words, each of these."""
-    for name in toy_plugins().components.simulators:
+    for name in _simulators():
         for options in OPTIONS.get(name, [{}]):
             yield SetUp(name, options)
             for key, hint in hints(_class(name)).items():
@@ -67,4 +74,11 @@ def _all() -> Iterator[SetUp]:
 
 
 def _class(name: str) -> type[Any]:
-    return cast("type[Any]", toy_plugins().components.simulators[name])
+    return cast("type[Any]", _simulators()[name])
+
+
+@cache
+def _simulators() -> Registry[Simulator]:
+    plugins = Plugins()
+    plugins.load_builtin(BUILTIN)
+    return plugins.components.simulators
