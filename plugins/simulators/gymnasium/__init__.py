@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec, encode_instruction
+from rlvla.plugins.ranges import require
 from rlvla.plugins.simulators.gymnasium.wrappers import Wrapper
 from rlvla.plugins.simulators.live import Live
 
@@ -76,10 +77,7 @@ class Gymnasium(Live[Played]):
     """Actions per second; by default the `render_fps` that the environment states, else 1."""
 
     def __post_init__(self) -> None:
-        if self.lanes < 1:
-            raise ValueError(f"lanes must be at least 1, got {self.lanes}")
-        if self.max_steps is not None and self.max_steps < 1:
-            raise ValueError(f"max_steps must be at least 1, got {self.max_steps}")
+        require(self, "lanes max_steps", low=1)
         if self.control_hz is not None and not self.control_hz > 0:
             raise ValueError(f"control_hz must be positive, got {self.control_hz}")
         if self.pixels and (len(self.pixels) != 2 or min(self.pixels) < 1):
