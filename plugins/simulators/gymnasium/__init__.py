@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec, encode_instruction
 from rlvla.plugins.ranges import require
+from rlvla.plugins.simulators import opengl
 from rlvla.plugins.simulators.gymnasium.wrappers import Wrapper
 from rlvla.plugins.simulators.live import Live
 
@@ -102,8 +103,6 @@ class Gymnasium(Live[Played]):
     def prepare(self) -> None:
         """Find an OpenGL that draws, if one is named."""
         if self.render is not None:
-            from rlvla.plugins.simulators import opengl
-
             opengl.choose(self.render)
 
     def start(self, lanes: int) -> None:
@@ -140,6 +139,4 @@ class Gymnasium(Live[Played]):
     def _choose_opengl(self) -> None:
         """MuJoCo wants to know before it is imported, which making an environment may do."""
         if self.render is not None:
-            from rlvla.plugins.simulators import opengl
-
             opengl.claim(opengl.choose(self.render))

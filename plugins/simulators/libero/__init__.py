@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.ranges import require
+from rlvla.plugins.simulators import opengl
+from rlvla.plugins.simulators.libero import package
+from rlvla.plugins.simulators.libero.scene import Scene
 from rlvla.plugins.simulators.libero.tasks import LIMITS, Suite, protocol, tasks_of
 from rlvla.plugins.simulators.live import Live
 from rlvla.plugins.simulators.names import require_tasks
+from rlvla.plugins.simulators.stage import Rules, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rlvla.core.protocol import EvaluationProtocol
-    from rlvla.plugins.simulators.libero.scene import Scene
-    from rlvla.plugins.simulators.stage import Stage
 
 Camera: TypeAlias = Literal["agentview", "robot0_eye_in_hand", "frontview", "sideview", "birdview"]
 
@@ -28,11 +30,8 @@ def _cameras() -> list[Camera]:
     return ["agentview", "robot0_eye_in_hand"]
 
 
-Played: TypeAlias = "Stage[Scene]"
-
-
 @dataclass
-class Libero(Live[Played]):
+class Libero(Live[Stage[Scene]]):
     """LIBERO's tasks; satisfies `PublishedSimulator` and `PreparedSimulator`.
 
     An action is a motion of the hand along and about three axes, each in [-1, 1], and the fingers:
@@ -119,18 +118,11 @@ class Libero(Live[Played]):
 
     def prepare(self) -> None:
         """Find an OpenGL that draws, if images are shown."""
-        from rlvla.plugins.simulators import opengl
-
         if self.cameras:
             opengl.choose(self.render)
 
     def start(self, lanes: int) -> None:
         """Import the package; raise RuntimeError that says what is missing."""
-        from rlvla.plugins.simulators import opengl
-        from rlvla.plugins.simulators.libero import package
-        from rlvla.plugins.simulators.libero.scene import Scene
-        from rlvla.plugins.simulators.stage import Rules, Stage
-
         del lanes  # each gets a scene when it begins
         assets = package.checked_assets(self.assets)
         if self.cameras:

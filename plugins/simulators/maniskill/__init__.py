@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.ranges import require
 from rlvla.plugins.simulators.live import Live
+from rlvla.plugins.simulators.maniskill import package
+from rlvla.plugins.simulators.maniskill.fleet import Fleet
 from rlvla.plugins.simulators.maniskill.protocols import protocols
+from rlvla.plugins.simulators.maniskill.scene import Scene
 from rlvla.plugins.simulators.maniskill.tasks import TARGET, TASKS, Robot
+from rlvla.plugins.simulators.maniskill.world import World
 from rlvla.plugins.simulators.names import require_each_once, require_tasks
+from rlvla.plugins.simulators.stage import Rules, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,15 +28,10 @@ if TYPE_CHECKING:
 
     from rlvla.core.protocol import EvaluationProtocol
     from rlvla.core.types import Observation, Start, StepResult
-    from rlvla.plugins.simulators.maniskill.fleet import Fleet
-    from rlvla.plugins.simulators.maniskill.scene import Scene
-    from rlvla.plugins.simulators.stage import Stage
-
-Played: TypeAlias = "Stage[Scene] | Fleet"
 
 
 @dataclass
-class ManiSkill(Live[Played]):
+class ManiSkill(Live[Stage[Scene] | Fleet]):
     """ManiSkill's tasks at a table; satisfies `PublishedSimulator`, with `physics: cuda` also
     `BatchSimulator`.
 
@@ -174,12 +174,6 @@ class ManiSkill(Live[Played]):
 
     def start(self, lanes: int) -> None:
         """Import the package; raise RuntimeError that says what is missing."""
-        from rlvla.plugins.simulators.maniskill import package
-        from rlvla.plugins.simulators.maniskill.fleet import Fleet
-        from rlvla.plugins.simulators.maniskill.scene import Scene
-        from rlvla.plugins.simulators.maniskill.world import World
-        from rlvla.plugins.simulators.stage import Rules, Stage
-
         package.prepare(self)
         rules = Rules(
             self.spec, ends=self.on_success == "end", dense=self.reward == "dense", spare=self.spare
@@ -201,8 +195,6 @@ class ManiSkill(Live[Played]):
 
     @property
     def _fleet(self) -> Fleet:
-        from rlvla.plugins.simulators.maniskill.fleet import Fleet
-
         if not isinstance(self.live, Fleet):
             raise RuntimeError("maniskill steps lanes at once only with the option physics: cuda")
         return self.live

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.ranges import require
+from rlvla.plugins.simulators import opengl
 from rlvla.plugins.simulators.live import Live
+from rlvla.plugins.simulators.metaworld import package
 from rlvla.plugins.simulators.metaworld.protocols import protocols
+from rlvla.plugins.simulators.metaworld.scene import HAND, STATE, Scene
 from rlvla.plugins.simulators.metaworld.tasks import HELD_OUT, INSTRUCTIONS, LIMIT, SUITES
 from rlvla.plugins.simulators.names import require_each_once, require_tasks
+from rlvla.plugins.simulators.stage import Rules, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,28 +26,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rlvla.core.protocol import EvaluationProtocol
-    from rlvla.plugins.simulators.metaworld.scene import Scene
-    from rlvla.plugins.simulators.stage import Stage
 
 Camera: TypeAlias = Literal[
     "topview", "corner", "corner2", "corner3", "corner4", "behindGripper", "gripperPOV"
 ]
-
-HAND = 4
-"""Numbers of the hand's own state: its position in metres, and its opening from 0 to 1."""
-STATE = 39
-"""Numbers of the whole state, the hand's first and the goal's position last."""
 
 
 def _cameras() -> list[Camera]:
     return ["corner4"]
 
 
-Played: TypeAlias = "Stage[Scene]"
-
-
 @dataclass
-class Metaworld(Live[Played]):
+class Metaworld(Live[Stage[Scene]]):
     """Meta-World's tasks.
 
     Satisfies `ExpertSimulator`, `PublishedSimulator` and `PreparedSimulator`.
@@ -150,17 +144,11 @@ class Metaworld(Live[Played]):
 
     def prepare(self) -> None:
         """Find an OpenGL that draws, if images are shown."""
-        from rlvla.plugins.simulators import opengl
-
         if self.shown_cameras:
             opengl.choose(self.render)
 
     def start(self, lanes: int) -> None:
         """Import the package."""
-        from rlvla.plugins.simulators.metaworld import package
-        from rlvla.plugins.simulators.metaworld.scene import Scene
-        from rlvla.plugins.simulators.stage import Rules, Stage
-
         del lanes  # each gets a scene when it begins
         package.prepare(self)
         rules = Rules(
