@@ -42,11 +42,11 @@ from rlvla.core.segment import Grouping
 from rlvla.plugins.algorithms.imitation import Imitation  # noqa: TC001 - read at run time
 from rlvla.plugins.algorithms.parameters import parameter_groups
 from rlvla.plugins.algorithms.policy_loss import PolicyLoss, recorded
-from rlvla.plugins.algorithms.ranges import require
 from rlvla.plugins.algorithms.relative import Relative
 from rlvla.plugins.algorithms.staleness import Staleness
 from rlvla.plugins.algorithms.surrogate import Surrogate
 from rlvla.plugins.proximals.behaviour import Behaviour
+from rlvla.plugins.ranges import require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

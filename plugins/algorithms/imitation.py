@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rlvla.plugins.algorithms.mask import blank
-from rlvla.plugins.algorithms.ranges import require
+from rlvla.plugins.ranges import require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

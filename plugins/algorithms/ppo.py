@@ -31,17 +31,18 @@ from typing import TYPE_CHECKING, Literal
 
 from rlvla.core.interfaces import Correction, Proximal, Recording  # noqa: TC001 - read at run time
 from rlvla.plugins.algorithms.aggregation import weights
+from rlvla.plugins.algorithms.batches import require_whole_batches
 from rlvla.plugins.algorithms.critic import CriticLoss
 from rlvla.plugins.algorithms.estimation import Estimation
 from rlvla.plugins.algorithms.imitation import Imitation  # noqa: TC001 - read at run time
 from rlvla.plugins.algorithms.normalisation import of_batch, of_minibatch, running
 from rlvla.plugins.algorithms.parameters import parameter_groups
 from rlvla.plugins.algorithms.policy_loss import PolicyLoss, executed_of, recorded
-from rlvla.plugins.algorithms.ranges import require, require_whole_batches
 from rlvla.plugins.algorithms.staleness import Staleness
 from rlvla.plugins.algorithms.surrogate import Surrogate
 from rlvla.plugins.algorithms.vtrace import VTrace
 from rlvla.plugins.proximals.behaviour import Behaviour
+from rlvla.plugins.ranges import require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

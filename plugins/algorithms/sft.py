@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rlvla.core.interfaces import Recording  # noqa: TC001 - read at run time
+from rlvla.plugins.algorithms.batches import require_whole_batches
 from rlvla.plugins.algorithms.gae import gae
 from rlvla.plugins.algorithms.imitation import imitated
 from rlvla.plugins.algorithms.mask import blank, executed, mean
 from rlvla.plugins.algorithms.parameters import parameter_groups
-from rlvla.plugins.algorithms.ranges import require, require_whole_batches
 from rlvla.plugins.algorithms.steps import Steps
+from rlvla.plugins.ranges import require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,6 +13,7 @@ import numpy as np
 
 from rlvla.core.latency import Curve, Latency
 from rlvla.core.types import Observation, SimulatorSpec, StepResult
+from rlvla.plugins.ranges import require
 from rlvla.plugins.waiting import lasting
 
 if TYPE_CHECKING:
@@ -78,12 +79,8 @@ class LatencySimulator:
     """Of the images, goals and times."""
 
     def __post_init__(self) -> None:
-        for name in ("lanes", "size", "proprio", "action_dim", "max_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("cameras", "seed"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        require(self, "lanes size proprio action_dim max_steps", low=1)
+        require(self, "cameras seed", low=0)
         self._episodes: dict[int, Episode] = {}
         self._paces: dict[int, int] = {}
         self._shown: Shown | None = None

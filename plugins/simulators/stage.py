@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rlvla.core.types import Observation, Start
+    from rlvla.core.types import Observation, SimulatorSpec, Start
 
 
 class Scene(Protocol):
@@ -51,9 +51,8 @@ S = TypeVar("S", bound=Scene)
 class Rules:
     """What ends an episode and what it pays."""
 
-    action_dim: int
-    limit: int
-    """Actions after which an episode is cut."""
+    spec: SimulatorSpec
+    """Its `max_steps` are the actions after which an episode is cut."""
     ends: bool
     """A success ends it; else it is one at the end if it was one at any time."""
     dense: bool
@@ -104,17 +103,17 @@ class Stage(Generic[S]):
 
     def step(self, lane: int, actions: NDArray[np.float32]) -> StepResult:
         """Execute `actions`, float32 [C, D], up to the episode's end."""
-        episode, rules = self._episodes[lane], self._rules
+        episode, spec = self._episodes[lane], self._rules.spec
         if episode.is_over:
             raise RuntimeError(f"lane {lane} is at its episode's end; reset it first")
-        if actions.shape[1:] != (rules.action_dim,) or not np.isfinite(actions).all():
-            raise ValueError(f"actions must be finite and [C, {rules.action_dim}], got {actions}")
+        if actions.shape[1:] != (spec.action_dim,) or not np.isfinite(actions).all():
+            raise ValueError(f"actions must be finite and [C, {spec.action_dim}], got {actions}")
         reward = np.zeros(len(actions), np.float32)
         terminated, truncated, valid = np.zeros((3, len(actions)), np.bool_)
         for at, action in enumerate(actions):
             valid[at] = True
             reward[at], terminated[at] = self._advance(episode, action)
-            truncated[at] = not terminated[at] and episode.steps >= rules.limit
+            truncated[at] = not terminated[at] and episode.steps >= spec.max_steps
             if terminated[at] or truncated[at]:
                 episode.is_over = True
                 break

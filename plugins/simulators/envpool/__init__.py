@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec
+from rlvla.plugins.ranges import require
 from rlvla.plugins.simulators.live import Live
 
 if TYPE_CHECKING:
@@ -57,10 +58,7 @@ class EnvPool(Live[Played]):
     """Actions after which an episode is cut; by default the environment's own limit."""
 
     def __post_init__(self) -> None:
-        if self.lanes < 1:
-            raise ValueError(f"lanes must be at least 1, got {self.lanes}")
-        if self.max_steps is not None and self.max_steps < 1:
-            raise ValueError(f"max_steps must be at least 1, got {self.max_steps}")
+        require(self, "lanes max_steps", low=1)
         self._spec: SimulatorSpec | None = None
 
     @property

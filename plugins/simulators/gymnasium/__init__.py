@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec, encode_instruction
+from rlvla.plugins.ranges import require
+from rlvla.plugins.simulators import opengl
 from rlvla.plugins.simulators.gymnasium.wrappers import Wrapper
 from rlvla.plugins.simulators.live import Live
 
@@ -76,10 +78,7 @@ class Gymnasium(Live[Played]):
     """Actions per second; by default the `render_fps` that the environment states, else 1."""
 
     def __post_init__(self) -> None:
-        if self.lanes < 1:
-            raise ValueError(f"lanes must be at least 1, got {self.lanes}")
-        if self.max_steps is not None and self.max_steps < 1:
-            raise ValueError(f"max_steps must be at least 1, got {self.max_steps}")
+        require(self, "lanes max_steps", low=1)
         if self.control_hz is not None and not self.control_hz > 0:
             raise ValueError(f"control_hz must be positive, got {self.control_hz}")
         if self.pixels and (len(self.pixels) != 2 or min(self.pixels) < 1):
@@ -104,8 +103,6 @@ class Gymnasium(Live[Played]):
     def prepare(self) -> None:
         """Find an OpenGL that draws, if one is named."""
         if self.render is not None:
-            from rlvla.plugins.simulators import opengl
-
             opengl.choose(self.render)
 
     def start(self, lanes: int) -> None:
@@ -142,6 +139,4 @@ class Gymnasium(Live[Played]):
     def _choose_opengl(self) -> None:
         """MuJoCo wants to know before it is imported, which making an environment may do."""
         if self.render is not None:
-            from rlvla.plugins.simulators import opengl
-
             opengl.claim(opengl.choose(self.render))

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec
+from rlvla.plugins.ranges import require
+from rlvla.plugins.simulators import opengl
+from rlvla.plugins.simulators.libero import package
+from rlvla.plugins.simulators.libero.scene import Scene
 from rlvla.plugins.simulators.libero.tasks import LIMITS, Suite, protocol, tasks_of
 from rlvla.plugins.simulators.live import Live
+from rlvla.plugins.simulators.names import require_tasks
+from rlvla.plugins.simulators.stage import Rules, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rlvla.core.protocol import EvaluationProtocol
-    from rlvla.plugins.simulators.libero.scene import Scene
-    from rlvla.plugins.simulators.stage import Stage
 
 Camera: TypeAlias = Literal["agentview", "robot0_eye_in_hand", "frontview", "sideview", "birdview"]
 
@@ -26,11 +30,8 @@ def _cameras() -> list[Camera]:
     return ["agentview", "robot0_eye_in_hand"]
 
 
-Played: TypeAlias = "Stage[Scene]"
-
-
 @dataclass
-class Libero(Live[Played]):
+class Libero(Live[Stage[Scene]]):
     """LIBERO's tasks; satisfies `PublishedSimulator` and `PreparedSimulator`.
 
     An action is a motion of the hand along and about three axes, each in [-1, 1], and the fingers:
@@ -80,7 +81,9 @@ class Libero(Live[Played]):
     """How many scenes that no lane plays a worker keeps for later; each takes 50 to 500 MB."""
 
     def __post_init__(self) -> None:
-        self._check_numbers()
+        require(self, "lanes max_steps", low=1)
+        require(self, "size", low=8, high=1024)
+        require(self, "spare", low=0)
         self._check_names()
 
     @property
@@ -115,46 +118,21 @@ class Libero(Live[Played]):
 
     def prepare(self) -> None:
         """Find an OpenGL that draws, if images are shown."""
-        from rlvla.plugins.simulators import opengl
-
         if self.cameras:
             opengl.choose(self.render)
 
     def start(self, lanes: int) -> None:
         """Import the package; raise RuntimeError that says what is missing."""
-        from rlvla.plugins.simulators import opengl
-        from rlvla.plugins.simulators.libero import package
-        from rlvla.plugins.simulators.libero.scene import Scene
-        from rlvla.plugins.simulators.stage import Rules, Stage
-
         del lanes  # each gets a scene when it begins
         assets = package.checked_assets(self.assets)
         if self.cameras:
             opengl.claim(opengl.choose(self.render))
-        rules = Rules(
-            action_dim=7,
-            limit=self.limit,
-            ends=self.on_success == "end",
-            dense=False,
-            spare=self.spare,
-        )
+        rules = Rules(self.spec, ends=self.on_success == "end", dense=False, spare=self.spare)
         self._live = Stage(partial(Scene, self, package.load(assets)), rules)
-
-    def _check_numbers(self) -> None:
-        if self.lanes < 1:
-            raise ValueError(f"lanes must be at least 1, got {self.lanes}")
-        if not 8 <= self.size <= 1024:
-            raise ValueError(f"size must be between 8 and 1024, got {self.size}")
-        if self.limit < 1:
-            raise ValueError(f"max_steps must be at least 1, got {self.limit}")
-        if self.spare < 0:
-            raise ValueError(f"spare must be at least 0, got {self.spare}")
 
     def _check_names(self) -> None:
         named: dict[str, Sequence[str]] = {"task": self.task, "cameras": self.cameras}
         for name, values in named.items():
             if len({*values}) < len(values):
                 raise ValueError(f"{name} must not repeat a name, got {', '.join(values)}")
-        for task in self.task:
-            if task not in tasks_of(self.suite):
-                raise ValueError(f"task: {self.suite} has no task {task!r}")
+        require_tasks("task", self.task, tasks_of(self.suite), of=self.suite)

@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec
+from rlvla.plugins.ranges import require
 from rlvla.plugins.simulators.live import Live
+from rlvla.plugins.simulators.maniskill import package
+from rlvla.plugins.simulators.maniskill.fleet import Fleet
 from rlvla.plugins.simulators.maniskill.protocols import protocols
+from rlvla.plugins.simulators.maniskill.scene import Scene
 from rlvla.plugins.simulators.maniskill.tasks import TARGET, TASKS, Robot
+from rlvla.plugins.simulators.maniskill.world import World
+from rlvla.plugins.simulators.names import require_each_once, require_tasks
+from rlvla.plugins.simulators.stage import Rules, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,15 +28,10 @@ if TYPE_CHECKING:
 
     from rlvla.core.protocol import EvaluationProtocol
     from rlvla.core.types import Observation, Start, StepResult
-    from rlvla.plugins.simulators.maniskill.fleet import Fleet
-    from rlvla.plugins.simulators.maniskill.scene import Scene
-    from rlvla.plugins.simulators.stage import Stage
-
-Played: TypeAlias = "Stage[Scene] | Fleet"
 
 
 @dataclass
-class ManiSkill(Live[Played]):
+class ManiSkill(Live[Stage[Scene] | Fleet]):
     """ManiSkill's tasks at a table; satisfies `PublishedSimulator`, with `physics: cuda` also
     `BatchSimulator`.
 
@@ -89,7 +91,9 @@ class ManiSkill(Live[Played]):
     many scenes as there are lanes."""
 
     def __post_init__(self) -> None:
-        self._check_numbers()
+        require(self, "lanes max_steps", low=1)
+        require(self, "size", low=8, high=1024)
+        require(self, "spare", low=0)
         self._check_tasks()
         self._check_names()
 
@@ -170,19 +174,9 @@ class ManiSkill(Live[Played]):
 
     def start(self, lanes: int) -> None:
         """Import the package; raise RuntimeError that says what is missing."""
-        from rlvla.plugins.simulators.maniskill import package
-        from rlvla.plugins.simulators.maniskill.fleet import Fleet
-        from rlvla.plugins.simulators.maniskill.scene import Scene
-        from rlvla.plugins.simulators.maniskill.world import World
-        from rlvla.plugins.simulators.stage import Rules, Stage
-
         package.prepare(self)
         rules = Rules(
-            action_dim=self.spec.action_dim,
-            limit=self.limit,
-            ends=self.on_success == "end",
-            dense=self.reward == "dense",
-            spare=self.spare,
+            self.spec, ends=self.on_success == "end", dense=self.reward == "dense", spare=self.spare
         )
         if self.physics == "cuda":
             self._live = Fleet(lambda task: World(self, task, lanes), rules, lanes)
@@ -201,29 +195,15 @@ class ManiSkill(Live[Played]):
 
     @property
     def _fleet(self) -> Fleet:
-        from rlvla.plugins.simulators.maniskill.fleet import Fleet
-
         if not isinstance(self.live, Fleet):
             raise RuntimeError("maniskill steps lanes at once only with the option physics: cuda")
         return self.live
 
-    def _check_numbers(self) -> None:
-        if self.lanes < 1:
-            raise ValueError(f"lanes must be at least 1, got {self.lanes}")
-        if not 8 <= self.size <= 1024:
-            raise ValueError(f"size must be between 8 and 1024, got {self.size}")
-        if self.max_steps is not None and self.max_steps < 1:
-            raise ValueError(f"max_steps must be at least 1, got {self.max_steps}")
-        if self.spare < 0:
-            raise ValueError(f"spare must be at least 0, got {self.spare}")
-
     def _check_tasks(self) -> None:
         tasks = self.tasks
-        if not tasks or len({*tasks}) < len(tasks):
-            raise ValueError(f"task must name at least one and each once, got {', '.join(tasks)}")
-        for option, named in {"task": tasks, "instructions": self.instructions}.items():
-            for one in named:
-                _check_task(option, one)
+        require_each_once("task", tasks)
+        require_tasks("task", tasks, TASKS, of="ManiSkill")
+        require_tasks("instructions", self.instructions, TASKS, of="ManiSkill")
         if len({TASKS[one].robot.joints for one in tasks}) > 1:
             raise ValueError(f"task must name tasks of one robot, got {', '.join(tasks)}")
         mute = [one for one in tasks if not TASKS[one].pays]
@@ -245,10 +225,3 @@ class ManiSkill(Live[Played]):
         if self.controlled not in robot.controls:
             known = ", ".join(robot.controls)
             raise ValueError(f"control: {self.controlled!r} is none of {known}")
-
-
-def _check_task(option: str, task: str) -> None:
-    if task not in TASKS:
-        meant = next((one for one in TASKS if one.partition("-")[0] == task), None)
-        hint = f"did you mean {meant!r}?" if meant else f"it has {', '.join(TASKS)}"
-        raise ValueError(f"{option}: ManiSkill has no task {task!r}; {hint}")

@@ -94,10 +94,9 @@ class Fleet:
         for lane in lanes:
             if self._episodes[lane].is_over:
                 raise RuntimeError(f"lane {lane} is at its episode's end; reset it first")
-        if actions.shape[2:] != (self._rules.action_dim,) or not np.isfinite(actions).all():
-            raise ValueError(
-                f"actions must be finite and [N, C, {self._rules.action_dim}], got {actions}"
-            )
+        size = self._rules.spec.action_dim
+        if actions.shape[2:] != (size,) or not np.isfinite(actions).all():
+            raise ValueError(f"actions must be finite and [N, C, {size}], got {actions}")
         chunks = dict(zip(lanes, actions, strict=True))
         results: dict[int, StepResult] = {}
         for task, members in self._by_task(lanes):
@@ -178,6 +177,6 @@ class Fleet:
         episode.steps += 1
         episode.success |= success
         terminated = success and rules.ends
-        truncated = not terminated and episode.steps >= rules.limit
+        truncated = not terminated and episode.steps >= rules.spec.max_steps
         episode.is_over = terminated or truncated
         return paid if rules.dense else float(is_first), terminated, truncated

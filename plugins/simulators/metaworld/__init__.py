@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec
+from rlvla.plugins.ranges import require
+from rlvla.plugins.simulators import opengl
 from rlvla.plugins.simulators.live import Live
+from rlvla.plugins.simulators.metaworld import package
 from rlvla.plugins.simulators.metaworld.protocols import protocols
+from rlvla.plugins.simulators.metaworld.scene import HAND, STATE, Scene
 from rlvla.plugins.simulators.metaworld.tasks import HELD_OUT, INSTRUCTIONS, LIMIT, SUITES
+from rlvla.plugins.simulators.names import require_each_once, require_tasks
+from rlvla.plugins.simulators.stage import Rules, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,28 +26,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rlvla.core.protocol import EvaluationProtocol
-    from rlvla.plugins.simulators.metaworld.scene import Scene
-    from rlvla.plugins.simulators.stage import Stage
 
 Camera: TypeAlias = Literal[
     "topview", "corner", "corner2", "corner3", "corner4", "behindGripper", "gripperPOV"
 ]
-
-HAND = 4
-"""Numbers of the hand's own state: its position in metres, and its opening from 0 to 1."""
-STATE = 39
-"""Numbers of the whole state, the hand's first and the goal's position last."""
 
 
 def _cameras() -> list[Camera]:
     return ["corner4"]
 
 
-Played: TypeAlias = "Stage[Scene]"
-
-
 @dataclass
-class Metaworld(Live[Played]):
+class Metaworld(Live[Stage[Scene]]):
     """Meta-World's tasks.
 
     Satisfies `ExpertSimulator`, `PublishedSimulator` and `PreparedSimulator`.
@@ -92,9 +88,12 @@ class Metaworld(Live[Played]):
     """How many scenes that no lane plays in a worker keeps for later; each takes 65 to 90 MB."""
 
     def __post_init__(self) -> None:
-        self._check_numbers()
-        self._check_tasks()
-        self._check_cameras()
+        require(self, "lanes", low=1)
+        require(self, "size", low=8, high=1024)
+        require(self, "spare", low=0)
+        if not 1 <= self.limit <= LIMIT:
+            raise ValueError(f"max_steps must be from 1 to {LIMIT}, got {self.limit}")
+        self._check_names()
 
     @property
     def tasks(self) -> Sequence[str]:
@@ -145,25 +144,15 @@ class Metaworld(Live[Played]):
 
     def prepare(self) -> None:
         """Find an OpenGL that draws, if images are shown."""
-        from rlvla.plugins.simulators import opengl
-
         if self.shown_cameras:
             opengl.choose(self.render)
 
     def start(self, lanes: int) -> None:
         """Import the package."""
-        from rlvla.plugins.simulators.metaworld import package
-        from rlvla.plugins.simulators.metaworld.scene import Scene
-        from rlvla.plugins.simulators.stage import Rules, Stage
-
         del lanes  # each gets a scene when it begins
         package.prepare(self)
         rules = Rules(
-            action_dim=4,
-            limit=self.limit,
-            ends=self.on_success == "end",
-            dense=self.reward == "dense",
-            spare=self.spare,
+            self.spec, ends=self.on_success == "end", dense=self.reward == "dense", spare=self.spare
         )
         self._live = Stage(partial(Scene, self), rules)
 
@@ -171,35 +160,11 @@ class Metaworld(Live[Played]):
         """Return the next action of the package's scripted policy, float32 [4]."""
         return self.live.scene(lane).expert()
 
-    def _check_numbers(self) -> None:
-        if self.lanes < 1:
-            raise ValueError(f"lanes must be at least 1, got {self.lanes}")
-        if not 8 <= self.size <= 1024:
-            raise ValueError(f"size must be between 8 and 1024, got {self.size}")
-        if not 1 <= self.limit <= LIMIT:
-            raise ValueError(f"max_steps must be from 1 to {LIMIT}, got {self.limit}")
-        if self.spare < 0:
-            raise ValueError(f"spare must be at least 0, got {self.spare}")
-
-    def _check_tasks(self) -> None:
-        tasks = self.tasks
-        if not tasks or len({*tasks}) < len(tasks):
-            raise ValueError(f"task must name at least one and each once, got {', '.join(tasks)}")
-        for name, named in {"task": tasks, "instructions": self.instructions}.items():
-            for one in named:
-                _check_name(name, one)
+    def _check_names(self) -> None:
+        require_each_once("task", self.tasks)
+        require_each_once("cameras", self.cameras)
+        others = f"{', '.join(SUITES)}, reach-v3, push-v3 ..."
+        for option, names in {"task": self.tasks, "instructions": self.instructions}.items():
+            require_tasks(option, names, INSTRUCTIONS, of="Meta-World", others=others)
         if self.suite in HELD_OUT and self.goal == "shown" and self.observation == "state":
             raise ValueError(f"goal must be hidden from the state in the suite {self.suite}")
-
-    def _check_cameras(self) -> None:
-        if not self.cameras or len({*self.cameras}) < len(self.cameras):
-            named = ", ".join(self.cameras)
-            raise ValueError(f"cameras must name at least one and each once, got {named}")
-
-
-def _check_name(option: str, task: str) -> None:
-    if task not in INSTRUCTIONS:
-        meant = f"{task}-v3" if f"{task}-v3" in INSTRUCTIONS else None
-        suites = ", ".join(SUITES)
-        hint = f"did you mean {meant!r}?" if meant else f"it has {suites}, reach-v3, push-v3 ..."
-        raise ValueError(f"{option}: Meta-World has no task {task!r}; {hint}")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rlvla.core.types import Observation
-from rlvla.plugins.simulators.metaworld import HAND
 from rlvla.plugins.simulators.metaworld.starts import generator
 
 if TYPE_CHECKING:
@@ -18,6 +17,10 @@ if TYPE_CHECKING:
     from rlvla.core.types import Start
     from rlvla.plugins.simulators.metaworld import Metaworld
 
+HAND = 4
+"""Numbers of the hand's own state: its position in metres, and its opening from 0 to 1."""
+STATE = 39
+"""Numbers of the whole state, the hand's first and the goal's position last."""
 GOAL = 3
 """Numbers of the goal's position, the last of the whole state."""
 

@@ -11,8 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from rlvla.core.types import SimulatorSpec
+from rlvla.plugins.ranges import require
 from rlvla.plugins.simulators import opengl
 from rlvla.plugins.simulators.live import Live
+from rlvla.plugins.simulators.names import require_each_once
 from rlvla.plugins.simulators.robocasa import package
 from rlvla.plugins.simulators.robocasa.kitchen import Kitchen
 from rlvla.plugins.simulators.robosuite.painter import Painter
@@ -76,17 +78,11 @@ class Robocasa(Live[Stage[Scene]]):
     """How many scenes that no lane plays a worker keeps for later; they save next to nothing."""
 
     def __post_init__(self) -> None:
-        for name in ("lanes", "max_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 8 <= self.size <= 1024:
-            raise ValueError(f"size must be between 8 and 1024, got {self.size}")
-        if self.spare < 0:
-            raise ValueError(f"spare must be at least 0, got {self.spare}")
-        for name, named in {"task": self.tasks, "cameras": self.cameras}.items():
-            if not named or len({*named}) < len(named):
-                told = ", ".join(named)
-                raise ValueError(f"{name} must name at least one and each once, got {told}")
+        require(self, "lanes max_steps", low=1)
+        require(self, "size", low=8, high=1024)
+        require(self, "spare", low=0)
+        require_each_once("task", self.tasks)
+        require_each_once("cameras", self.cameras)
 
     @property
     def tasks(self) -> Sequence[str]:
@@ -114,13 +110,7 @@ class Robocasa(Live[Stage[Scene]]):
         del lanes  # each gets a scene when it begins
         package.check()
         opengl.claim(opengl.choose(self.render))
-        rules = Rules(
-            action_dim=12,
-            limit=self.max_steps,
-            ends=self.on_success == "end",
-            dense=False,
-            spare=self.spare,
-        )
+        rules = Rules(self.spec, ends=self.on_success == "end", dense=False, spare=self.spare)
         self._live = Stage(partial(self._scene, Kitchen(self)), rules)
 
     def _scene(self, world: World, task: str) -> Scene:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import random
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rlvla.plugins.simulators.names import require_tasks
 from rlvla.plugins.simulators.robocasa import package
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ class Kitchen:
     def __init__(self, options: Robocasa) -> None:
         self._options = options
         self._robosuite = package.load()
-        self._known: Any = importlib.import_module("robocasa.environments.kitchen.kitchen")
         self._controllers: Any = importlib.import_module("robosuite.controllers")
-        for task in options.tasks:
-            self._check(task)
+        kitchens: Any = importlib.import_module("robocasa.environments.kitchen.kitchen")
+        known: list[str] = [*kitchens.REGISTERED_KITCHEN_ENVS]
+        require_tasks("task", options.tasks, known, of="RoboCasa")
 
     def make(self, task: str, split: Split, seed: int) -> Any:  # noqa: ANN401 - it has no types
         """Return an environment of a task in the kitchens of a split.
@@ -86,10 +86,3 @@ class Kitchen:
         """Return what the package says of the episode."""
         del task
         return str(env.get_ep_meta()["lang"])
-
-    def _check(self, task: str) -> None:
-        known: list[str] = [*self._known.REGISTERED_KITCHEN_ENVS]
-        if task not in known:
-            close = get_close_matches(task, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {len(known)} others"
-            raise ValueError(f"task: RoboCasa has no task {task!r}; {hint}")

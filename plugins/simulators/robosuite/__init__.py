@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from rlvla.core.pins import Pins
 from rlvla.core.types import SimulatorSpec
+from rlvla.plugins.ranges import require
 from rlvla.plugins.simulators import opengl
 from rlvla.plugins.simulators.live import Live
+from rlvla.plugins.simulators.names import require_each_once, require_tasks
 from rlvla.plugins.simulators.robosuite import package
 from rlvla.plugins.simulators.robosuite.painter import Painter
 from rlvla.plugins.simulators.robosuite.protocols import protocol
@@ -100,9 +101,12 @@ class Robosuite(Live[Stage[Scene]]):
     500 MB where images are drawn."""
 
     def __post_init__(self) -> None:
-        self._check_numbers()
-        self._check_tasks()
-        self._check_cameras()
+        require(self, "lanes max_steps", low=1)
+        require(self, "size", low=8, high=1024)
+        require(self, "spare", low=0)
+        if not 1 <= self.control_hz <= PHYSICS_HZ:
+            raise ValueError(f"control_hz must be from 1 to {PHYSICS_HZ}, got {self.control_hz:g}")
+        self._check_names()
 
     @property
     def tasks(self) -> Sequence[str]:
@@ -169,11 +173,7 @@ class Robosuite(Live[Stage[Scene]]):
         if self.shown_cameras:
             opengl.claim(opengl.choose(self.render))
         rules = Rules(
-            action_dim=self.spec.action_dim,
-            limit=self.limit,
-            ends=self.on_success == "end",
-            dense=self.reward == "dense",
-            spare=self.spare,
+            self.spec, ends=self.on_success == "end", dense=self.reward == "dense", spare=self.spare
         )
         self._live = Stage(partial(self._scene, Tabletop(self)), rules)
 
@@ -181,40 +181,12 @@ class Robosuite(Live[Stage[Scene]]):
         painter = Painter(self.shown_cameras, self.size, self.shadows)
         return Scene(world, painter, self.hard_reset, task)
 
-    def _check_numbers(self) -> None:
-        if self.lanes < 1:
-            raise ValueError(f"lanes must be at least 1, got {self.lanes}")
-        if not 8 <= self.size <= 1024:
-            raise ValueError(f"size must be between 8 and 1024, got {self.size}")
-        if not 1 <= self.control_hz <= PHYSICS_HZ:
-            raise ValueError(f"control_hz must be from 1 to {PHYSICS_HZ}, got {self.control_hz:g}")
-        if self.max_steps is not None and self.max_steps < 1:
-            raise ValueError(f"max_steps must be at least 1, got {self.max_steps}")
-        if self.spare < 0:
-            raise ValueError(f"spare must be at least 0, got {self.spare}")
-
-    def _check_tasks(self) -> None:
-        if not self.tasks or len({*self.tasks}) < len(self.tasks):
-            raise ValueError(
-                f"task must name at least one and each once, got {', '.join(self.tasks)}"
-            )
-        for task in self.tasks:
-            _check_name("task", task)
-        for task in self.instructions:
-            _check_name("instructions", task)
+    def _check_names(self) -> None:
+        require_each_once("task", self.tasks)
+        require_each_once("cameras", self.cameras)
+        require_tasks("task", self.tasks, TASKS, of="robosuite")
+        require_tasks("instructions", self.instructions, TASKS, of="robosuite")
         if len({(TASKS[task].arms, TASKS[task].grips) for task in self.tasks}) > 1:
             raise ValueError(
                 f"task: arms and grippers of all must be alike, got {', '.join(self.tasks)}"
             )
-
-    def _check_cameras(self) -> None:
-        if not self.cameras or len({*self.cameras}) < len(self.cameras):
-            named = ", ".join(self.cameras)
-            raise ValueError(f"cameras must name at least one and each once, got {named}")
-
-
-def _check_name(option: str, task: str) -> None:
-    if task not in TASKS:
-        close = get_close_matches(task, TASKS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(TASKS)}"
-        raise ValueError(f"{option}: robosuite has no task {task!r}; {hint}")

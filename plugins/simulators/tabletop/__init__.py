@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from rlvla.core.types import SimulatorSpec
+from rlvla.plugins.ranges import require
 from rlvla.plugins.simulators.live import Live
 from rlvla.plugins.simulators.tabletop.observation import HAND, goal_length, table_length
 from rlvla.plugins.simulators.tabletop.tasks import MAX_STEPS
@@ -78,7 +79,10 @@ class Tabletop(Live[Played]):
     """Draw shadows and smooth edges (EGL and OSMesa only): 5 to 15 times slower on a CPU."""
 
     def __post_init__(self) -> None:
-        self._check_numbers()
+        require(self, "lanes max_steps", low=1)
+        require(self, "size", low=8, high=1024)
+        if self.shadows and self.render == "ray":
+            raise ValueError("shadows need render: egl, osmesa or auto; ray draws none")
         self._check_lists()
 
     @property
@@ -131,16 +135,6 @@ class Tabletop(Live[Played]):
     def expert(self, lane: int) -> NDArray[np.float32]:
         """Return the scripted expert's next action, float32 [4]."""
         return self.live.expert(lane)
-
-    def _check_numbers(self) -> None:
-        if self.lanes < 1:
-            raise ValueError(f"lanes must be at least 1, got {self.lanes}")
-        if not 8 <= self.size <= 1024:
-            raise ValueError(f"size must be between 8 and 1024, got {self.size}")
-        if self.max_steps is not None and self.max_steps < 1:
-            raise ValueError(f"max_steps must be at least 1, got {self.max_steps}")
-        if self.shadows and self.render == "ray":
-            raise ValueError("shadows need render: egl, osmesa or auto; ray draws none")
 
     def _check_lists(self) -> None:
         lists = {"task": self.tasks, "colors": self.colors, "cameras": self.cameras}

@@ -66,7 +66,7 @@ def test_tasks_are_told_by_their_names() -> None:
         ({"size": 4}, "size must be between 8 and 1024, got 4"),
         ({"max_steps": 0}, "max_steps must be at least 1, got 0"),
         ({"spare": -1}, "spare must be at least 0, got -1"),
-        ({"task": ["turn_on_the_stove"]}, "libero_spatial has no task 'turn_on_the_stove'"),
+        ({"task": ["turn_on_the_stove"]}, "spatial has no task 'turn_on_the_stove'; it has pick"),
         ({"cameras": ["agentview"] * 2}, "cameras must not repeat a name, got agentview, agentv"),
     ],
 )

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,7 +78,7 @@ class Dots(Live[Fleet]):
         )
 
     def start(self, lanes: int) -> None:
-        rules = Rules(action_dim=1, limit=LIMIT, ends=self.ends, dense=self.dense, spare=1)
+        rules = Rules(self.spec, ends=self.ends, dense=self.dense, spare=1)
         self._live = Fleet(lambda task: Points(task, lanes), rules, lanes)
 
     def reset_batch(self, lanes: Sequence[int], starts: Sequence[Start]) -> list[Observation]:
@@ -131,7 +131,9 @@ def test_images_are_drawn_only_where_an_episode_ends_and_at_last() -> None:
         worlds.append(Points(task, 2))
         return worlds[-1]
 
-    fleet = Fleet(make, Rules(action_dim=1, limit=9, ends=True, dense=False, spare=0), 2)
+    fleet = Fleet(
+        make, Rules(replace(Dots().spec, max_steps=9), ends=True, dense=False, spare=0), 2
+    )
     fleet.reset_batch([0, 1], [Start("left", "train", 0)] * 2)
     fleet.step_batch([0, 1], _chunks([0.0] * 5, [0.0] * 5))
     assert worlds[0].drawn == 2, "after the reset, and after the chunk"
