@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,3 +18,8 @@ class Pins:
     """With which Pythons these requirements can be installed."""
     note: str = ""
     """What the user must still do, such as fetching assets."""
+
+
+def pinned_beside(module: str) -> tuple[str, ...]:
+    """Return what the file `requirements.txt` beside a module, named by its `__file__`, lists."""
+    return tuple(Path(module).with_name("requirements.txt").read_text().split())

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from rlvla.core.pins import Pins
+from rlvla.core.pins import Pins, pinned_beside
 from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.ranges import require
 from rlvla.plugins.simulators.live import Live
@@ -40,7 +39,7 @@ class EnvPool(Live[Played]):
     """
 
     pins: ClassVar[Pins] = Pins(
-        requirements=tuple(Path(__file__).with_name("requirements.txt").read_text().split()),
+        requirements=pinned_beside(__file__),
         megabytes=950,
         pythons="3.11 or newer",
     )

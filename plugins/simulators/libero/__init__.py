@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - read at run time as the type of an option
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-from rlvla.core.pins import Pins
+from rlvla.core.pins import Pins, pinned_beside
 from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.ranges import require
 from rlvla.plugins.simulators import opengl
@@ -42,7 +42,7 @@ class Libero(Live[Stage[Scene]]):
     """
 
     pins: ClassVar[Pins] = Pins(
-        requirements=tuple(Path(__file__).with_name("requirements.txt").read_text().split()),
+        requirements=pinned_beside(__file__),
         megabytes=2900,
         pythons="3.11 or newer",
         note="The models of its scenes are not in the package: see the option `assets`. Where "

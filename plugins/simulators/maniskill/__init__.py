@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - read at run time as the type of an option
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from rlvla.core.pins import Pins
+from rlvla.core.pins import Pins, pinned_beside
 from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.ranges import require
 from rlvla.plugins.simulators.live import Live
@@ -43,7 +43,7 @@ class ManiSkill(Live[Stage[Scene] | Fleet]):
     """
 
     pins: ClassVar[Pins] = Pins(
-        requirements=tuple(Path(__file__).with_name("requirements.txt").read_text().split()),
+        requirements=pinned_beside(__file__),
         megabytes=2100,
         pythons="3.11",
         note="It draws with Vulkan, which on a CPU takes Mesa 24.3 or newer. Where torch draws "

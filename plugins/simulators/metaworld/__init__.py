@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-from rlvla.core.pins import Pins
+from rlvla.core.pins import Pins, pinned_beside
 from rlvla.core.types import SimulatorSpec
 from rlvla.plugins.ranges import require
 from rlvla.plugins.simulators import opengl
@@ -49,7 +48,7 @@ class Metaworld(Live[Stage[Scene]]):
     """
 
     pins: ClassVar[Pins] = Pins(
-        requirements=tuple(Path(__file__).with_name("requirements.txt").read_text().split()),
+        requirements=pinned_beside(__file__),
         megabytes=390,
         pythons="3.11 or newer",
     )
