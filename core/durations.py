@@ -16,7 +16,7 @@ SHORTEST = 1e-6
 class Durations:
     """Counts by size: mean and maximum are exact, quantiles to within 2 %."""
 
-    def __init__(self, parts: Iterable[Durations] = ()) -> None:
+    def __init__(self, seconds: Iterable[float] = (), *, parts: Iterable[Durations] = ()) -> None:
         self.count = 0
         self.seconds = 0.0
         """All together."""
@@ -27,13 +27,8 @@ class Durations:
             self.seconds += part.seconds
             self.longest = max(self.longest, part.longest)
             self._sizes.update(part._sizes)
-
-    def add(self, seconds: float) -> None:
-        """Count one more."""
-        self.count += 1
-        self.seconds += seconds
-        self.longest = max(self.longest, seconds)
-        self._sizes[round(math.log(max(seconds, SHORTEST)) / GRAIN)] += 1
+        for one in seconds:
+            self._add(one)
 
     @property
     def mean(self) -> float:
@@ -48,3 +43,9 @@ class Durations:
             if below >= share * self.count:
                 return min(math.exp(size * GRAIN), self.longest)
         return 0.0
+
+    def _add(self, seconds: float) -> None:
+        self.count += 1
+        self.seconds += seconds
+        self.longest = max(self.longest, seconds)
+        self._sizes[round(math.log(max(seconds, SHORTEST)) / GRAIN)] += 1

@@ -17,29 +17,31 @@ class Pace:
     """Of one lane: from asking its simulator to the answer, other lanes of the worker included."""
 
     def __init__(self) -> None:
-        self.recent = Durations()
-        """Of steps since the last row."""
         self._before = Durations()
+        self._recent: list[float] = []
+        """Of steps since the last row; to sort them in now would hold up the lanes."""
         self._busy = 0.0
         self._since: float | None = None
 
     def worked(self, kind: str, began: float) -> None:
         """Note that a call of this kind began then and ends now."""
+        seconds = now() - began
         if self._since is None:
             self._since = began
-        self._busy += now() - began
+        self._busy += seconds
         if kind in STEPS:
-            self.recent.add(now() - began)
+            self._recent.append(seconds)
 
-    def turn(self) -> None:
-        """Begin a new row."""
-        self._before = self.whole
-        self.recent = Durations()
+    def turn(self) -> Durations:
+        """Begin a new row; return how long the steps of the last took."""
+        recent, self._recent = Durations(self._recent), []
+        self._before = Durations(parts=[self._before, recent])
+        return recent
 
     @property
     def whole(self) -> Durations:
         """Of all steps."""
-        return Durations([self._before, self.recent])
+        return Durations(self._recent, parts=[self._before])
 
     @property
     def waiting(self) -> float:
@@ -64,12 +66,11 @@ class Paces:
 
         The slowest is the one whose steps took longest in the mean.
         """
-        recent = {number: one.recent for number, one in self._paces.items() if one.recent.count}
-        for one in self._paces.values():
-            one.turn()
+        turned = {number: one.turn() for number, one in self._paces.items()}
+        recent = {number: steps for number, steps in turned.items() if steps.count}
         if not recent:
             return {}
-        steps = Durations(recent.values())
+        steps = Durations(parts=recent.values())
         slowest = max(recent, key=lambda number: recent[number].mean)
         usual = median(one.mean for one in recent.values())
         return {

@@ -32,6 +32,7 @@ class SupervisedShard:
     def __init__(self, lanes: Sequence[int], worker: Supervised, recycle: Recycle = NEVER) -> None:
         self.lanes = lanes
         self._worker = worker
+        self._step = worker.deadlines.of("step")
         self._recycle = recycle
         self._holders: dict[int, Calls] = {}
         self._newest: Calls | None = None
@@ -125,15 +126,14 @@ class SupervisedShard:
 
     async def _ask(self, lane: int, method: str, *values: Message) -> Outcome:
         """Ask the worker that began the lane's episode: its successor knows nothing of it."""
-        within = self._worker.deadlines.of("step")
-        answer = self._holders[lane].call(method, *values, within=within)
+        answer = self._holders[lane].call(method, *values, within=self._step)
         outcome = Outcome(*await _answer(lane, answer))
         if outcome.done:
             self._let_go([lane])
         return outcome
 
     async def _ask_batch(self, holder: Calls, moves: Sequence[Move]) -> dict[int, Outcome]:
-        answer = holder.call("step_batch", moves, within=self._worker.deadlines.of("step"))
+        answer = holder.call("step_batch", moves, within=self._step)
         lanes = [lane for lane, _, _ in moves]
         outcomes = [Outcome(*one) for one in await _answer(lanes[0], answer)]
         return dict(zip(lanes, outcomes, strict=True))
