@@ -22,7 +22,7 @@ def files_of(path: Path) -> list[Path]:
         return [path / MODEL]
     try:
         parts: dict[str, str] = json.loads(index.read_text())["weight_map"]
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"checkpoint's file {index} has no weight_map: {error}") from None
     return [path / part for part in sorted(set(parts.values()))]
 

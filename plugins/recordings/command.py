@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -12,6 +11,8 @@ import typer
 from rlvla.commands.options import ManifestArgument, Overrides
 from rlvla.commands.run import manifest_of
 from rlvla.core.errors import ManifestError
+from rlvla.core.folder import new_folder
+from rlvla.core.started import started
 from rlvla.core.starts import Starts
 
 if TYPE_CHECKING:
@@ -47,15 +48,15 @@ def record(
     from rlvla.plugins.recordings.playing import Player
 
     simulator = read.simulator
-    writer = Writer(out, simulator.spec)
-    simulator.start(1)
-    with closing(simulator):
-        starts = Starts(simulator.tasks, seed=read.seed)
-        played = islice(Player(simulator, decide).successes(starts), episodes)
-        for number, episode in enumerate(played, 1):
-            writer.add(episode)
-            typer.echo(f"{number}/{episodes}: {len(episode.actions)} actions", err=True)
-    writer.close()
+    with new_folder(out):
+        writer = Writer(out, simulator.spec)
+        with started(simulator, 1):
+            starts = Starts(simulator.tasks, seed=read.seed)
+            played = islice(Player(simulator, decide).successes(starts), episodes)
+            for number, episode in enumerate(played, 1):
+                writer.add(episode)
+                typer.echo(f"{number}/{episodes}: {len(episode.actions)} actions", err=True)
+        writer.close()
     typer.echo(f"recorded {episodes} episodes in {out}")
 
 

@@ -46,13 +46,18 @@ class Player:
         shown = self.simulator.reset(0, start)
         seen, actions = list["Observation"](), list["Array"]()
         while True:
-            for action in self.decide(shown):
+            for action in self.decide(shown).clip(*self._bounds()):
                 seen.append(shown)
                 actions.append(action)
                 result = self.simulator.step(0, action[None])
                 shown = result.observation
                 if result.terminated.any() or result.truncated.any():
                     return _episode(seen, actions), result.success
+
+    def _bounds(self) -> list[Array]:
+        """Return within what an action is recorded: simulators cut what goes beyond."""
+        spec = self.simulator.spec
+        return [np.array(one, np.float32) for one in (spec.action_low, spec.action_high)]
 
 
 def deciding(policy: Policy) -> Decide:

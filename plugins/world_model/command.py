@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from rlvla.commands.options import ManifestArgument, Overrides
-from rlvla.core.errors import PreflightError
+from rlvla.core.folder import new_folder
 
 if TYPE_CHECKING:
     from rlvla.commands.surroundings import Surroundings
@@ -33,8 +33,6 @@ def world(
     episodes some are replaced by random ones. `simulator: {type: world_model, checkpoint: OUTPUT}`
     then plays episodes that the network imagines.
     """
-    if output.exists():
-        raise PreflightError(f"{output} exists: remove it, or name another folder")
     surroundings = cast("Surroundings", context.obj)
     resolved = surroundings.manifest(manifest, surroundings.plugins(), overrides=overrides)
     from rlvla.plugins.world_model.making import make
@@ -42,7 +40,7 @@ def world(
     def tell(line: str) -> None:
         print(line, file=sys.stderr)
 
-    for name, number in make(
-        resolved, output, episodes=episodes, updates=updates, tell=tell
-    ).items():
+    with new_folder(output):
+        errors = make(resolved, output, episodes=episodes, updates=updates, tell=tell)
+    for name, number in errors.items():
         print(f"{name}: {number:.4g}")

@@ -37,9 +37,12 @@ def make(
 ) -> dict[str, float]:
     """Make the folder of a world model; return its errors on held-out episodes.
 
-    Raise ManifestError if there can be none of the manifest's simulator.
+    Raise ManifestError if there can be none of the manifest's simulator, or of so few episodes.
     """
     description = describe(manifest)
+    least = 2 * len(description.tasks)  # of each task one to learn from and one that is held out
+    if episodes < least:
+        raise ManifestError(f"--episodes {episodes}: these tasks need at least {least}")
     recorded = record(manifest, episodes)
     actions = sum(len(one.frames) - 1 for one in recorded)
     tell(f"{episodes} episodes recorded: {actions} actions, {_successes(recorded)} successes")
@@ -51,7 +54,7 @@ def make(
     learn(network, data, updates=updates, seed=manifest.seed, tell=_progress(updates, tell))
     others = [one for one in recorded if not one.start.index % HELD_OUT]
     errors = errors_of(network, Transitions(others, description))
-    output.mkdir(parents=True)
+    output.mkdir(parents=True, exist_ok=True)
     description.write(output)
     save(network, output)
     _beginnings(recorded).write(output)
@@ -111,7 +114,7 @@ def errors_of(network: Network, data: Transitions) -> dict[str, float]:
         sums["claimed"] += claimed.sum().item()
         sums["success"] += success.sum().item()
     return {
-        "colour": sums["colours"] / sums["moved"],
+        "colour": sums["colours"] / max(sums["moved"], 1),
         "proprio": sums["proprio"] / len(data.acted()),
         "precision of success": sums["right"] / max(sums["claimed"], 1),
         "recall of success": sums["right"] / max(sums["success"], 1),

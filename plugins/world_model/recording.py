@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from rlvla.core.errors import PluginError
+from rlvla.core.started import started
 from rlvla.core.starts import Starts, noise_seed
 from rlvla.core.types import encode_instruction
 
@@ -75,8 +76,7 @@ class Recorder:
     def record(self, episodes: int) -> list[Episode]:
         """Return the episodes of the first training starts, in their order."""
         lanes = min(self._simulator.lanes, episodes)
-        self._simulator.start(lanes)
-        try:
+        with started(self._simulator, lanes):
             playing = [self._begin(number) for number in range(lanes)]
             done: dict[int, Episode] = {}
             while playing:
@@ -86,8 +86,6 @@ class Recorder:
                     playing.remove(lane)
                     if self._starts.ordinal < episodes:
                         playing.append(self._begin(lane.number))
-        finally:
-            self._simulator.close()
         return [done[ordinal] for ordinal in sorted(done)]
 
     def _begin(self, number: int) -> _Lane:

@@ -101,6 +101,12 @@ class WorldModel:
             ),
         )
 
+    def prepare(self) -> None:
+        """Have the original look at the machine, if it is at hand and does so."""
+        prepare: Callable[[], None] | None = getattr(self.original, "prepare", None)
+        if prepare is not None:
+            prepare()
+
     def start(self, lanes: int) -> None:
         """Load the network; the original is started by the first episode that is played there."""
         from rlvla.plugins.world_model.imagination import Imagination

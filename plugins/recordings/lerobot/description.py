@@ -28,15 +28,20 @@ class Description:
     def of(cls, root: Path) -> Description:
         """Read it; raise ValueError if there is none, or a version that nobody here knows."""
         try:
-            info = json.loads((root / INFO).read_text())
+            info: Mapping[str, Any] = json.loads((root / INFO).read_text())
+            version = info.get("codebase_version")
         except OSError as error:
             raise ValueError(f"path {root} is no LeRobot dataset: it has no {INFO}") from error
-        version = info.get("codebase_version")
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"path {root}: its {INFO} cannot be read: {error}") from error
         if version not in VERSIONS:
             raise ValueError(
                 f"path {root} is a LeRobot dataset of version {version}, known are "
                 f"{' and '.join(VERSIONS)}"
             )
+        missing = [name for name in ("features", "fps") if name not in info]
+        if missing:
+            raise ValueError(f"path {root}: its {INFO} has no {missing[0]}")
         return cls(root, info)
 
     @property

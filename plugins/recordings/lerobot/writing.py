@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlvla.core.errors import PreflightError
 from rlvla.plugins.recordings.extra import needed
 from rlvla.plugins.recordings.lerobot import names
 from rlvla.plugins.recordings.lerobot.frames import packed
@@ -24,11 +23,9 @@ FILE_MB, META_MB = 100, 200
 
 
 class Writer:
-    """Appends episodes to a new dataset; it is whole when it is closed."""
+    """Appends episodes to a dataset in an empty folder; it is whole when it is closed."""
 
     def __init__(self, root: Path, spec: SimulatorSpec) -> None:
-        if root.exists():
-            raise PreflightError(f"{root} is there already; record into another folder")
         self._arrow = needed("pyarrow", extra="datasets")
         self._parquet = needed("pyarrow.parquet", extra="datasets")
         self._root, self._spec = root, spec

@@ -58,7 +58,8 @@ def test_a_part_that_is_not_there_is_named(parts: Path) -> None:
         refuse_cut(parts)
 
 
-def test_an_index_that_is_none_is_named(parts: Path) -> None:
-    (parts / "model.safetensors.index.json").write_text(json.dumps({"parts": []}))
+@pytest.mark.parametrize("index", [{"parts": []}, []])
+def test_an_index_that_is_none_is_named(parts: Path, index: object) -> None:
+    (parts / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(ValueError, match=r"index\.json has no weight_map"):
         refuse_cut(parts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from rlvla.core.errors import PreflightError, TrainingError
+from rlvla.core.errors import TrainingError
 from rlvla.core.recorded import RecordedEpisode
 from rlvla.core.testing import check_recording
 from rlvla.core.types import SimulatorSpec
@@ -210,10 +210,19 @@ def test_another_version_and_no_dataset_are_explained(tmp_path: Path) -> None:
         LeRobot(path=tmp_path / "data").check(SPEC)
 
 
-def test_nothing_is_recorded_over(tmp_path: Path) -> None:
-    written(tmp_path / "data")
-    with pytest.raises(PreflightError, match="is there already; record into another folder"):
-        written(tmp_path / "data")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", r"its meta/info\.json cannot be read: Expecting property name"),
+        ("[]", r"its meta/info\.json cannot be read: 'list' object"),
+        ('{"codebase_version": "v3.0"}', r"its meta/info\.json has no features$"),
+    ],
+)
+def test_a_description_that_is_none_is_explained(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/info.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        LeRobot(path=tmp_path).check(SPEC)
 
 
 def test_a_torn_table_is_named(tmp_path: Path) -> None:

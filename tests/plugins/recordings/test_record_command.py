@@ -65,6 +65,9 @@ def test_what_an_expert_does_is_recorded_and_learned_from(tmp_path: Path, rlvla:
     done = rlvla("record", "--run", tmp_path / "run", "--out", tmp_path / "own", "--episodes", 2)
     assert done.returncode == 0, done.stderr
     assert len([*LeRobot(path=tmp_path / "own").episodes(line.spec)]) == 2
+    done = rlvla("record", "--run", tmp_path / "run", "--out", tmp_path / "own")
+    assert done.returncode == 4
+    assert "own exists: remove it, or name another folder" in done.stderr
 
 
 def test_a_simulator_without_an_expert_needs_a_policy(tmp_path: Path, rlvla: Command) -> None:
@@ -86,6 +89,15 @@ def test_only_successes_are_recorded_and_there_must_be_some() -> None:
     right = Player(line, lambda _: np.ones((2, 1), np.float32))
     played = right.successes(Starts(line.tasks, seed=0))
     assert {next(played).instruction for _ in range(5)} == {"go right"}
+
+
+def test_what_the_simulator_cuts_is_not_recorded() -> None:
+    line = Line()
+    line.start(1)
+    wild = Player(line, lambda _: np.full((1, 1), 7.0, np.float32))
+    actions = next(wild.successes(Starts(line.tasks, seed=0))).actions
+    assert actions.dtype == np.float32
+    assert actions.max() == 1
 
 
 def test_a_missing_package_is_named_with_its_extra() -> None:

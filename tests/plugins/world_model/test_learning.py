@@ -9,11 +9,11 @@ import torch
 from toys.line import Line
 from toys.tiny import Tiny
 
-from rlvla.core.errors import PluginError
+from rlvla.core.errors import ManifestError, PluginError, PreflightError
 from rlvla.core.starts import noise_seed
 from rlvla.core.types import Start
 from rlvla.plugins.models.seeded import seeded
-from rlvla.plugins.world_model.making import describe, errors_of, words_in
+from rlvla.plugins.world_model.making import describe, errors_of, make, words_in
 from rlvla.plugins.world_model.network import Network
 from rlvla.plugins.world_model.recording import Recorder, rows_of
 from rlvla.plugins.world_model.training import imagined, learn
@@ -21,6 +21,7 @@ from rlvla.plugins.world_model.transitions import Transitions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -76,6 +77,17 @@ def test_a_failure_before_its_time_is_refused() -> None:
         Recorder(Failing(), policy, seed=0).record(4)
 
 
+def test_a_simulator_that_cannot_be_started_says_what_is_missing() -> None:
+    policy = Tiny().build(Line().spec, seed=0)
+    with pytest.raises(PreflightError, match=r"^simulator: the package is not installed$"):
+        Recorder(Absent(), policy, seed=0).record(4)
+
+
+def test_too_few_episodes_to_hold_some_out_are_refused(manifest: Manifest, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"^--episodes 1: these tasks need at least 2$"):
+        make(manifest, tmp_path, episodes=1, updates=1, tell=lambda _: None)
+
+
 def test_learning_lowers_the_errors_on_other_episodes(
     network: Network, manifest: Manifest, episodes: Sequence[Episode]
 ) -> None:
@@ -126,6 +138,15 @@ class Failing(Line):
         result = super().step(lane, actions)
         result.terminated[0] = True
         return result
+
+
+@dataclass
+class Absent(Line):
+    """The line, whose package is not there."""
+
+    def start(self, lanes: int) -> None:
+        del lanes
+        raise RuntimeError("the package is not installed")
 
 
 def described(manifest: Manifest, episodes: Sequence[Episode]) -> Description:

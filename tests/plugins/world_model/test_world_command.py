@@ -49,6 +49,7 @@ def test_cameras_that_it_cannot_learn_are_told_before_anything_is_recorded(call:
     code, _, told = call("world", "tabletop_sft", "out", *small)
     assert code == 2
     assert "cameras must be of one size, a multiple of 4" in told
+    assert not Path("out").exists()
 
 
 def test_a_policy_is_trained_inside_and_measured_outside(call: Call, folder: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -87,6 +88,17 @@ def test_training_is_imagined_and_evaluation_real(world: WorldModel, original: T
     assert stepped[0].observation.instruction == imagined.instruction
     assert not np.array_equal(stepped[0].observation.images["top"], after.observation.images["top"])
     real.close()
+
+
+def test_the_original_looks_at_the_machine_before_any_worker_does(
+    folder: Path, original: Tabletop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RLVLA_OPENGL", "")
+    WorldModel(checkpoint=str(folder)).prepare()
+    assert not os.environ["RLVLA_OPENGL"]
+    drawn = replace(original, render="auto")
+    WorldModel(checkpoint=str(folder), original=drawn).prepare()
+    assert os.environ["RLVLA_OPENGL"]
 
 
 def test_success_is_measured_by_the_name_that_the_original_has(
