@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def check(manifest: Manifest) -> None:
-    """Raise OptionError at the first contradiction."""
+def check(manifest: Manifest, *, trains: bool) -> None:
+    """Raise OptionError at the first contradiction; what is only learned from may be gone unless
+    the manifest `trains`."""
     simulator, plain = manifest.simulator, manifest.plain
     spec = _asked(("simulator",), simulator, lambda: simulator.spec)
     fields = _asked(("model",), manifest.model, lambda: manifest.model.decision_fields(spec))
     for i, phase in enumerate(manifest.phases):
         place = ("phases", i, "algorithm") if "phases" in plain else ("algorithm",)
+        _check_demonstrations(manifest, phase.algorithm, place, trains=trains)
         _check_algorithm(manifest, phase.algorithm, place, (spec, fields))
     _check_protocol(manifest)
     _check_schedulers(manifest)
@@ -49,20 +51,6 @@ def _check_algorithm(
         _check_sizes(manifest, algorithm, place)
     else:
         _check_grouping(manifest, algorithm, algorithm.grouping, place)
-    shown = algorithm.demonstrations or algorithm.cotraining is not None
-    recording = algorithm.recording
-    if recording is not None and not shown:
-        raise OptionError(
-            "nothing is learned from demonstrations here: it is for `cotraining`",
-            (*place, "recording"),
-        )
-    if recording is not None:
-        _asked((*place, "recording"), recording, lambda: recording.check(manifest.simulator.spec))
-    elif shown and not hasattr(manifest.simulator, "expert"):
-        kind = manifest.plain["simulator"]["type"]
-        raise OptionError(
-            f"needs demonstrations, but simulator {kind!r} has no expert", (*place, "type")
-        )
     _asked(place, algorithm, lambda: algorithm.check(*seen))
     within = seen_within(algorithm, manifest.asynchrony.max_staleness)
     if within is not None and manifest.exact_versions:
@@ -74,6 +62,25 @@ def _check_algorithm(
             place,
             rivals=[tuple(asks.split("."))],
         )
+
+
+def _check_demonstrations(
+    manifest: Manifest, algorithm: Algorithm, place: Place, *, trains: bool
+) -> None:
+    shown = algorithm.demonstrations or algorithm.cotraining is not None
+    recording = algorithm.recording
+    if recording is None and shown and not hasattr(manifest.simulator, "expert"):
+        kind = manifest.plain["simulator"]["type"]
+        raise OptionError(
+            f"needs demonstrations, but simulator {kind!r} has no expert", (*place, "type")
+        )
+    if recording is not None and not shown:
+        raise OptionError(
+            "nothing is learned from demonstrations here: it is for `cotraining`",
+            (*place, "recording"),
+        )
+    if recording is not None and trains:
+        _asked((*place, "recording"), recording, lambda: recording.check(manifest.simulator.spec))
 
 
 def _check_protocol(manifest: Manifest) -> None:

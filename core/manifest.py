@@ -65,6 +65,19 @@ def load(
     return _resolve(document, components, environment, plugins)
 
 
+def load_trained(
+    source: str | Path,
+    components: Components,
+    *,
+    overrides: Sequence[str] = (),
+    environment: Environment = NOTHING,
+    plugins: Loaded = NOTHING,
+) -> Manifest:
+    """Read, as `load` does, one that is not to be trained: what it learned from may be gone."""
+    document = compose(source, overrides=overrides)
+    return _resolve(document, components, environment, plugins, trains=False)
+
+
 def compose(
     source: str | Path, *, overrides: Sequence[str] = (), packaged: Path | None = None
 ) -> Document:
@@ -129,7 +142,12 @@ def _defaults(*, named: bool) -> Document:
 
 
 def _resolve(
-    document: Document, components: Components, environment: Environment, plugins: Loaded
+    document: Document,
+    components: Components,
+    environment: Environment,
+    plugins: Loaded,
+    *,
+    trains: bool = True,
 ) -> Manifest:
     actual: Plain = {}
     try:
@@ -137,7 +155,7 @@ def _resolve(
         actual = Interpolation(document.data, environment).resolve()
         read = grammar(components, plugins)(actual)
         manifest = _inhabited(_manifest(read, shown, components), actual["simulator"])
-        check(manifest)
+        check(manifest, trains=trains)
     except OptionError as error:
         secrets = [value for _, value in _leaves(actual, ()) if isinstance(value, Secret)]
         raise _explain(document, error, secrets) from None

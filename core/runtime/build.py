@@ -60,6 +60,7 @@ def build_shard(job: ShardJob, slots: Slots, memory: Memory) -> Shard:
 
 def build_trainer(job: Job, slots: Slots, memory: Memory, *, device: str = "cpu") -> Trainer:
     """Build the trainer, and give the memory of the weights its size."""
+    from rlvla.core.demonstrations import Demonstrations
     from rlvla.core.followers import follow
     from rlvla.core.generator import shapes_of
     from rlvla.core.recorded import recorded
@@ -72,8 +73,8 @@ def build_trainer(job: Job, slots: Slots, memory: Memory, *, device: str = "cpu"
     trainer = Trainer(policy, job.algorithm, slots, shared, seed=job.seed)
     trainer.followers = follow(policy, job.algorithm, max_staleness=job.max_staleness)
     trainer.turn = _turn(job.placement.turn("trainer"), memory)
-    for episode in recorded(job.algorithm, job.simulator.spec):
-        trainer.demonstrations.add(episode.rows(slots.layout))
+    episodes = recorded(job.algorithm, job.simulator.spec)
+    trainer.demonstrations = Demonstrations(episode.rows(slots.layout) for episode in episodes)
     return trainer
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from rlvla.commands.options import ManifestArgument, Overrides
+from rlvla.commands.options import Overrides
 from rlvla.commands.run import manifest_of
 from rlvla.core.errors import ManifestError
 from rlvla.core.folder import new_folder
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from rlvla.core.settings import Manifest
     from rlvla.plugins.recordings.playing import Decide
 
+Played = Annotated[
+    str | None,
+    typer.Argument(metavar="MANIFEST", help="A YAML file or a packaged manifest; or quickstart."),
+]
 Out = Annotated[Path, typer.Option(help="The dataset's folder, which must not be there yet.")]
 Episodes = Annotated[int, typer.Option(min=1, help="Successful episodes to record.")]
 Run = Annotated[
@@ -32,7 +36,7 @@ def record(
     context: typer.Context,
     overrides: Overrides,
     out: Out,
-    manifest: ManifestArgument = "quickstart",
+    manifest: Played = None,
     run: Run = None,
     episodes: Episodes = 50,
 ) -> None:
@@ -41,8 +45,11 @@ def record(
     The simulator's own expert plays, or the newest checkpoint of a run, which decides greedily.
     """
     surroundings = cast("Surroundings", context.obj)
-    chosen = manifest if run is None else manifest_of(run)
-    read = surroundings.manifest(chosen, surroundings.plugins(), overrides=overrides)
+    if run is not None and manifest is not None:
+        raise ManifestError(f"MANIFEST {manifest} and --run exclude each other: a run has its own")
+    chosen = manifest or "quickstart" if run is None else manifest_of(run)
+    plugins = surroundings.plugins()
+    read = surroundings.manifest(chosen, plugins, overrides=overrides, trains=False)
     decide = _expert(read) if run is None else _trained(run, read)
     from rlvla.plugins.recordings.lerobot.writing import Writer
     from rlvla.plugins.recordings.playing import Player

@@ -88,7 +88,7 @@ def serve(
         needed(package)
     address = _address(host, port, key)
     surroundings = cast("Surroundings", context.obj)
-    manifest = surroundings.manifest(manifest_of(run_dir), surroundings.plugins())
+    manifest = surroundings.manifest(manifest_of(run_dir), surroundings.plugins(), trains=False)
     spec = manifest.simulator.spec
     reading = Reading(spec, names_of(spec, names, renamed))
     from rlvla.plugins.serving.desk import Desk

@@ -56,7 +56,7 @@ def _device(manifest: Manifest, wanted: str | None) -> torch.device:
     except (AssertionError, NotImplementedError, RuntimeError) as error:
         told = str(error).partition("\n")[0]
         raise PreflightError(
-            f"--device {name}: torch finds no such device here ({told}); `--device cpu` is always"
+            f"--device {name}: torch finds no such device here ({told})"
         ) from error
     return device
 

@@ -54,7 +54,7 @@ def export(
     success rate and its interval.
     """
     surroundings = cast("Surroundings", context.obj)
-    resolved = surroundings.manifest(manifest_of(run_dir), surroundings.plugins())
+    resolved = surroundings.manifest(manifest_of(run_dir), surroundings.plugins(), trains=False)
     from rlvla.core.export import export_run
 
     target, reduced = output or run_dir / "exports" / to, precision == "bfloat16"

@@ -67,7 +67,7 @@ def evaluate(context: typer.Context, run_dir: RunArgument, episodes: Episodes = 
     """Measure the success rate of a run's newest checkpoint on held-out starts."""
     surroundings = cast("Surroundings", context.obj)
     plugins = surroundings.plugins()
-    resolved = surroundings.manifest(manifest_of(run_dir), plugins)
+    resolved = surroundings.manifest(manifest_of(run_dir), plugins, trains=False)
     from rlvla.core.run import evaluate_run
 
     tally = evaluate_run(run_dir, resolved, plugins, episodes=episodes)

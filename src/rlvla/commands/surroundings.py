@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, TypeAlias
 
-from rlvla.core.manifest import load
+from rlvla.core.manifest import load, load_trained
 from rlvla.core.plugins import GROUP, Plugins
 from rlvla.plugins import BUILTIN
 
@@ -37,10 +37,18 @@ class Surroundings:
         return plugins
 
     def manifest(
-        self, source: str | Path, plugins: Plugins, *, overrides: Sequence[str] = ()
+        self,
+        source: str | Path,
+        plugins: Plugins,
+        *,
+        overrides: Sequence[str] = (),
+        trains: bool = True,
     ) -> Manifest:
-        """Load a manifest with the components of `plugins`; raise ManifestError if it is wrong."""
-        return load(
+        """Load a manifest with the components of `plugins`; raise ManifestError if it is wrong.
+
+        What one that is not to be trained learned from may be gone.
+        """
+        return (load if trains else load_trained)(
             source,
             plugins.components,
             overrides=overrides,

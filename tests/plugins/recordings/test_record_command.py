@@ -62,6 +62,8 @@ def test_what_an_expert_does_is_recorded_and_learned_from(tmp_path: Path, rlvla:
     sft = f"{{type: sft, lr: 0.1, batch_size: 32, recording: {{type: lerobot, path: {out}}}}}"
     done = rlvla("run", manifest, *CAMERA, "-s", f"algorithm={sft}", "-s", "budget.updates=20")
     assert done.returncode == 0, done.stderr
+    out.rename(tmp_path / "elsewhere")
+    assert rlvla("resume", tmp_path / "run").returncode == 2
     done = rlvla("record", "--run", tmp_path / "run", "--out", tmp_path / "own", "--episodes", 2)
     assert done.returncode == 0, done.stderr
     assert len([*LeRobot(path=tmp_path / "own").episodes(line.spec)]) == 2
@@ -78,6 +80,12 @@ def test_a_simulator_without_an_expert_needs_a_policy(tmp_path: Path, rlvla: Com
     assert done.returncode == 2
     assert "simulator 'gymnasium' has no expert; record a policy, by --run" in done.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_a_run_is_not_played_with_the_manifest_of_another(tmp_path: Path, rlvla: Command) -> None:
+    done = rlvla("record", "quickstart", "--run", tmp_path, "--out", tmp_path / "data")
+    assert done.returncode == 2
+    assert "MANIFEST quickstart and --run exclude each other" in done.stderr
 
 
 def test_only_successes_are_recorded_and_there_must_be_some() -> None:
