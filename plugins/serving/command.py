@@ -12,7 +12,7 @@ import typer
 from rlvla.commands.options import RunArgument
 from rlvla.commands.run import manifest_of
 from rlvla.core.errors import ManifestError
-from rlvla.plugins.serving.extra import needed
+from rlvla.plugins.extras import needed
 from rlvla.plugins.serving.names import Convention, names_of
 from rlvla.plugins.serving.reading import Reading
 from rlvla.plugins.serving.server import SEATS, Address, PolicyServer
@@ -85,7 +85,7 @@ def serve(
     Observations that wait while the policy is at work are decided on together.
     """
     for package in ("msgpack", "websockets"):
-        needed(package)
+        needed(package, extra="serve")
     address = _address(host, port, key)
     surroundings = cast("Surroundings", context.obj)
     manifest = surroundings.manifest(manifest_of(run_dir), surroundings.plugins(), trains=False)

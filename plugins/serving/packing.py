@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from rlvla.plugins.serving.extra import needed
+from rlvla.plugins.extras import needed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ class MessageError(ValueError):
 
 def pack(message: Mapping[str, object]) -> bytes:
     """Return the message's bytes; its values are plain data and arrays of numbers."""
-    packed: bytes = needed("msgpack").packb(message, default=_plain)
+    packed: bytes = needed("msgpack", extra="serve").packb(message, default=_plain)
     return packed
 
 
@@ -44,7 +44,7 @@ def unpack(data: bytes) -> object:
     """Return what `pack` was given, arrays read-only; raise MessageError if it is malformed."""
     reader = _Reader()
     try:
-        return needed("msgpack").unpackb(
+        return needed("msgpack", extra="serve").unpackb(
             data,
             object_hook=reader.map,
             list_hook=reader.list,

@@ -16,8 +16,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from rlvla.core.errors import ClosedError, PreflightError
+from rlvla.plugins.extras import needed
 from rlvla.plugins.serving.desk import PolicyFailedError
-from rlvla.plugins.serving.extra import needed
 from rlvla.plugins.serving.packing import MessageError, pack, unpack
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class PolicyServer:
             await server.wait_closed()
 
     async def _started(self, address: Address) -> Server:
-        start = needed("websockets.asyncio.server").serve
+        start = needed("websockets.asyncio.server", extra="serve").serve
 
         def admit(connection: ServerConnection, request: Request) -> Response | None:
             return self._admit(connection, request, address.key)

@@ -34,7 +34,7 @@ class LeRobot:
 
     def check(self, spec: SimulatorSpec) -> None:
         """Raise ValueError unless cameras, state, actions and rate are the simulator's."""
-        from rlvla.plugins.recordings.extra import needed
+        from rlvla.plugins.extras import needed
         from rlvla.plugins.recordings.lerobot.description import Description
 
         described = Description.of(self.path)

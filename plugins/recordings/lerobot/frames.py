@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from rlvla.core.errors import TrainingError
-from rlvla.plugins.recordings.extra import needed
+from rlvla.plugins.extras import needed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ import numpy as np
 
 from rlvla.core.errors import TrainingError
 from rlvla.core.recorded import RecordedEpisode
-from rlvla.plugins.recordings.extra import needed
+from rlvla.plugins.extras import needed
 from rlvla.plugins.recordings.lerobot.frames import filmed, unpacked
 from rlvla.plugins.recordings.lerobot.names import ACTION, INDEX, STATE, TASKS
 

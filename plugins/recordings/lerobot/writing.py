@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlvla.plugins.recordings.extra import needed
+from rlvla.plugins.extras import needed
 from rlvla.plugins.recordings.lerobot import names
 from rlvla.plugins.recordings.lerobot.frames import packed
 from rlvla.plugins.recordings.lerobot.statistics import Statistics

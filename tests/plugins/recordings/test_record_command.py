@@ -13,7 +13,7 @@ from toys.plugin import installed_environment, write_toy_manifest
 
 from rlvla.core.errors import PluginError, PreflightError
 from rlvla.core.starts import Starts
-from rlvla.plugins.recordings.extra import needed
+from rlvla.plugins.extras import needed
 from rlvla.plugins.recordings.lerobot import LeRobot
 from rlvla.plugins.recordings.playing import PATIENCE, Player
 

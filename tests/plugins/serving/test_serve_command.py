@@ -116,7 +116,7 @@ def test_a_missing_extra_is_one_clear_error(
     monkeypatch.setitem(sys.modules, "msgpack", None)
     code, _, err = call("serve", str(run_dir))
     assert code == 4
-    assert "serving needs the package 'msgpack'; pip install 'rlvla[serve]'" in err
+    assert "this needs the package 'msgpack'; pip install 'rlvla[serve]'" in err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The packages of extras, which rlvla does without until somebody records or reads."""
+"""The packages of extras, which rlvla does without until somebody asks for what needs them."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def needed(module: str, *, extra: str) -> Any:  # noqa: ANN401 - a module
     except ModuleNotFoundError as error:
         package = module.partition(".")[0]
         raise PreflightError(
-            f"LeRobot datasets need the package {package!r}; pip install 'rlvla[{extra}]'"
+            f"this needs the package {package!r}; pip install 'rlvla[{extra}]'"
         ) from error
