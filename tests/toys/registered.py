@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 OPTIONS: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType(
     {
-        "envpool": [{"env": "CartPole-v1"}],
+        "envpool": [{"env": "Pendulum-v1"}],
         "gymnasium": [{"env": "CartPole-v1"}],
         "metaworld": [{"task": suite} for suite in ("reach-v3", "mt10", "mt50", "ml10", "ml45")],
         "robocasa": [{"task": "CloseFridge"}],
