@@ -73,7 +73,7 @@ def train(folder: Path, python: Path, kills: int) -> tuple[list[dict[str, Any]],
             if len(workers) > 1:
                 os.kill(min(workers), signal.SIGKILL)
                 killed.append(made)
-        time.sleep(0.05)
+        time.sleep(0.05)  # an update takes longer
     if training.returncode:
         raise SystemExit(f"the run ended with exit code {training.returncode}")
     return _rows(run), killed

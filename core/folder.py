@@ -27,6 +27,6 @@ def new_folder(path: Path) -> Generator[None]:
         raise PreflightError(f"{path} cannot be made: {error}; name another folder") from error
     try:
         yield
-    except BaseException:
+    except BaseException:  # Ctrl-C, too
         shutil.rmtree(path)
         raise

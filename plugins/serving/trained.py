@@ -53,7 +53,7 @@ def _device(manifest: Manifest, wanted: str | None) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (AssertionError, NotImplementedError, RuntimeError) as error:
+    except (AssertionError, NotImplementedError, RuntimeError) as error:  # by kind of device
         told = str(error).partition("\n")[0]
         raise PreflightError(
             f"--device {name}: torch finds no such device here ({told})"

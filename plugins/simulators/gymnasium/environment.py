@@ -51,7 +51,7 @@ def _made(options: Gymnasium, arguments: dict[str, Any]) -> Env:
         ) from error
     except gymnasium.error.Error as error:
         raise ValueError(f"env {name!r} cannot be made: {error}") from error
-    except (TypeError, ValueError, NotImplementedError) as error:
+    except (TypeError, ValueError, NotImplementedError) as error:  # of their constructors
         raise ValueError(f"kwargs do not fit env {name!r}: {error}") from error
 
 

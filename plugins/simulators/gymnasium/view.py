@@ -151,7 +151,7 @@ def _flat(entries: Sequence[Entry], observed: object) -> NDArray[np.float32]:
 def _drawn(env: Env, size: Sequence[int]) -> NDArray[np.uint8]:
     try:
         frame = cast("Array | None", env.render())
-    except Exception as error:
+    except Exception as error:  # each library that draws has errors of its own
         raise RuntimeError(
             f"pixels: the environment cannot draw: {error!r}; if that is for want of OpenGL, "
             "`render: auto` finds one"
