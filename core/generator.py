@@ -98,20 +98,23 @@ def trained_parameters(module: torch.nn.Module) -> dict[str, torch.nn.Parameter]
 
 
 class OnHost(Mapping[str, "NDArray[np.float32]"]):
-    """Parameters as arrays in the memory of the host, each copied there when it is asked for."""
+    """Parameters as arrays in the memory of the host, each copied there when it is asked for.
+
+    They are those that the policy has now, though it be lent others while they are copied.
+    """
 
     def __init__(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
-        self._parameters = parameters
+        self._tensors = {name: one.detach() for name, one in parameters.items()}
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
-        array: NDArray[np.float32] = self._parameters[name].detach().cpu().numpy()
+        array: NDArray[np.float32] = self._tensors[name].cpu().numpy()
         return array
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._parameters)
+        return iter(self._tensors)
 
     def __len__(self) -> int:
-        return len(self._parameters)
+        return len(self._tensors)
 
 
 def shapes_of(module: torch.nn.Module) -> dict[str, tuple[int, ...]]:

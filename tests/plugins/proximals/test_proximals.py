@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from rlvla.core.errors import TrainingError
+from rlvla.core.generator import OnHost, trained_parameters
 from rlvla.core.registry import Components
 from rlvla.core.testing.rows import decide, observations
 from rlvla.core.types import SimulatorSpec, Training
@@ -89,6 +90,19 @@ def test_other_weights_are_lent_and_given_back_whatever_happens() -> None:
         policy.evaluate({})
     assert [one.data_ptr() for one in policy.module.parameters()] == own
     assert not np.array_equal(_log_prob(policy, rows), first)
+
+
+def test_what_is_published_meanwhile_is_not_what_is_lent() -> None:
+    policy = _policy()
+    before = copied(policy.module)
+    _drift(policy, 1)
+    own = copied(policy.module)
+    published = OnHost(trained_parameters(policy.module))
+    with lent(policy.module, before):
+        copies = {name: one.copy() for name, one in published.items()}
+    assert any(not torch.equal(own[name], one) for name, one in before.items())
+    for name, one in copies.items():
+        np.testing.assert_array_equal(one, own[name].numpy())
 
 
 def test_the_behaviour_follows_nothing() -> None:
