@@ -11,7 +11,7 @@ quickstart: $(VENV)/ready
 
 test: $(VENV)/ready .venv-gymnasium/ready .venv-metaworld/ready
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest --numprocesses 2 --dist worksteal
 	$(BIN)/coverage combine --quiet
 	rm -f .coverage.*  # half written by workers that a test killed
 	$(BIN)/coverage report

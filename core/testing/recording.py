@@ -24,6 +24,7 @@ def check_recording(recording: Recording, spec: SimulatorSpec) -> None:
     recording.check(spec)
     first, again = ([*islice(recording.episodes(spec), EPISODES)] for _ in range(2))
     expect("a recording must have an episode", holds=first)
+    expect("there must be as many episodes each time", holds=len(first) == len(again))
     for one, other in zip(first, again, strict=True):
         _check_episode(one, spec)
         shown, repeated = _row(one), _row(other)

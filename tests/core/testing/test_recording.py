@@ -31,6 +31,8 @@ class Faulty(Tape):
             match self.fault:
                 case "none":
                     return
+                case "fewer" if len(READINGS) % 2 == 0:
+                    return
                 case "kind":
                     yield replace(one, actions=one.actions.astype(np.float64))
                 case "camera":
@@ -54,6 +56,7 @@ def test_a_recording_that_keeps_the_rules_passes() -> None:
         ("kind", r"'actions' of an episode must be float32 .*, it is float64"),
         ("camera", "an episode must hold actions, proprio, it holds actions, image/top, proprio"),
         ("empty", "an episode must have an action"),
+        ("fewer", "there must be as many episodes each time"),
         ("order", "episodes must come in the same order each time"),
     ],
 )
