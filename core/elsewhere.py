@@ -46,8 +46,8 @@ class Elsewhere:
         """Refuse: only a worker process can have another interpreter."""
         del lanes
         raise PluginError(
-            "simulator.python needs workers that are processes of their own: "
-            "say `runtime: {type: local}`, or leave it out"
+            "simulator.python needs a worker process, which only a run with "
+            "`runtime: {type: local}` has: say that of a run, or leave simulator.python out"
         )
 
     def reset(self, lane: int, start: Start) -> Observation:
