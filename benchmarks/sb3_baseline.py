@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
+from gymnasium.wrappers import TransformReward
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
@@ -70,7 +71,14 @@ def main() -> None:
     torch.set_num_threads(1)
     manifest = yaml.safe_load(arguments.manifest.read_text())
     env = manifest["simulator"]["env"]
-    envs = make_vec_env(env, n_envs=manifest["simulator"]["lanes"], seed=arguments.seed)
+    scale = manifest["algorithm"].get("reward_scale", 1.0)
+    envs = make_vec_env(
+        env,
+        n_envs=manifest["simulator"]["lanes"],
+        seed=arguments.seed,
+        wrapper_class=TransformReward,  # around what notes the returns
+        wrapper_kwargs={"func": lambda reward: scale * reward},
+    )
     model = PPO("MlpPolicy", envs, seed=arguments.seed, device="cpu", **options(manifest))
     model.learn(manifest["budget"]["decisions"], callback=Returns())
     fresh = make_vec_env(env, seed=1000 + arguments.seed)
