@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +15,7 @@ from rlvla.core.run_dir import record_evaluation
 from rlvla.core.success import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 MANIFEST = """
@@ -236,7 +237,17 @@ def _failing_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path, str(info.parent)])
 
 
-@pytest.mark.usefixtures("_failing")
+@pytest.fixture(name="_signals")
+def _kept_signals() -> Iterator[None]:
+    """Take back that signals are ignored, as they are where a process ends."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_failing", "_signals")
 @pytest.mark.parametrize(
     ("kind", "code", "line"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Annotated, cast
 
@@ -57,6 +58,8 @@ def main() -> None:
         if told is None:
             raise
         line, code = told
+        if code == STOPPED:
+            _ignore_signals()
         print(line, file=sys.stderr)
         sys.exit(code)
 
@@ -95,6 +98,12 @@ def _told(error: BaseException) -> tuple[str, int] | None:
     if _is_stop(error):
         return f"rlvla: {error}", STOPPED
     return None
+
+
+def _ignore_signals() -> None:
+    """Let the exit code stand, whatever impatience still sends while the process ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _is_stop(error: BaseException) -> bool:

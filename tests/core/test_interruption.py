@@ -141,3 +141,17 @@ def test_a_second_signal_ends_a_run_at_once(tmp_path: Path, rlvla: Command) -> N
     code, words = ended(process, within=12)
     assert code == 75, words
     assert gone_within(2, process.pid)
+
+
+def test_a_signal_after_the_last_words_does_not_change_the_exit_code(
+    tmp_path: Path, rlvla: Command
+) -> None:
+    process = rlvla("run", write_toy_manifest(tmp_path), *SLOW)
+    wait_for(tmp_path / "run", "versions.json", process)
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "stopped; continue with" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 75

@@ -100,5 +100,5 @@ def test_an_option_that_is_refused_there_is_told_at_its_place(tmp_path: Path) ->
 def test_a_runtime_without_processes_refuses_another_interpreter(tmp_path: Path) -> None:
     plugins = toy_plugins()
     manifest = toy_manifest(tmp_path, HERE, "runtime={type: inline}", plugins=plugins)
-    with pytest.raises(PluginError, match=r"simulator\.python needs workers that are processes"):
+    with pytest.raises(PluginError, match=r"simulator\.python needs a worker process"):
         run_manifest(manifest, plugins)
