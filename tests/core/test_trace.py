@@ -137,7 +137,9 @@ def test_another_file_is_no_trace(tmp_path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"no gzip", gzip.compress(b"{}")[:-4], b"\x1f\x8b\x08\x00" * 9]
+    "content",
+    [b"no gzip", gzip.compress(b"{}")[:-4], b"\x1f\x8b\x08\x00" * 9],
+    ids=["another format", "cut off", "damaged"],  # compressed bytes hold the time
 )
 def test_a_broken_compressed_file_is_no_trace(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "trace.json.gz"
