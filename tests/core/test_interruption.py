@@ -150,8 +150,6 @@ def test_a_signal_after_the_last_words_does_not_change_the_exit_code(
     wait_for(tmp_path / "run", "versions.json", process)
     process.send_signal(signal.SIGTERM)
     assert process.stderr is not None
-    for line in process.stderr:
-        if "stopped; continue with" in line:
-            break
+    assert any("stopped; continue with" in line for line in process.stderr)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 75
