@@ -181,10 +181,10 @@ def compared(fresh: Sequence[float], stale: Sequence[float]) -> str:
 
 
 def printed(arguments: Sequence[str]) -> list[str]:
-    """Run Python and return the lines that it prints."""
-    done = subprocess.run(
-        [sys.executable, *arguments], check=True, stdout=subprocess.PIPE, text=True
-    )
+    """Run Python and return the lines that it prints; end as it does, if it fails."""
+    done = subprocess.run([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(done.returncode)  # it has said why
     return done.stdout.splitlines()
 
 
